@@ -1,0 +1,21 @@
+/**
+ * Base of every error that Muster raises on purpose: the text states the fact, the consequence and the next
+ * step. `code` is stable and listed in docs/errors.md.
+ */
+export abstract class MusterError extends Error {
+  abstract readonly code: string;
+  /** Exit code of a command that ends with this error. */
+  readonly exit: number = 1;
+}
+
+/** Wrong usage or configuration: exit code 2. */
+export class UsageError extends MusterError {
+  readonly code: string = 'usage';
+  override readonly exit = 2;
+}
+
+/** What was named does not exist: exit code 2. */
+export class NotFound extends MusterError {
+  readonly code = 'not-found';
+  override readonly exit = 2;
+}
