@@ -1,0 +1,36 @@
+/**
+ * Rows found in bytes, without parsing them: where each begins and ends, and a keyed 64-bit hash of its bytes.
+ * Two kernels give the very same answer: `plain` (JavaScript, the reference) and `wasm` (SIMD).
+ */
+export interface Rows {
+  /** The bytes that the offsets below point into. Valid until the next call of the splitter. */
+  readonly bytes: Uint8Array;
+  readonly count: number;
+  /** Offset of each row's first byte. */
+  readonly start: Uint32Array;
+  /** Offset behind each row's last byte, the line end (LF, CRLF or CR) left out. */
+  readonly end: Uint32Array;
+  readonly hashLow: Uint32Array;
+  readonly hashHigh: Uint32Array;
+  /** Position in the whole stream of `bytes[0]`. */
+  readonly offset: number;
+}
+
+/**
+ * Splits an ASCII-compatible byte stream (UTF-8, windows-1252, …) into rows as RFC 4180 quoting has it: a quote
+ * opens only as the first byte of a cell, a doubled quote inside stands for one, a line end inside quotes belongs
+ * to the cell. Blank rows are rows (of length 0). The memory that it holds is bounded by the longest row.
+ */
+export interface Splitter {
+  /** Rows that end within what was pushed so far. */
+  push(chunk: Uint8Array): Rows;
+  /** The rest: a last row without a line end, if there is one. `openQuote`: the stream broke off within quotes (R16). */
+  end(): Rows & { readonly openQuote: boolean };
+}
+
+export interface SplitterOptions {
+  /** Byte of the delimiter, e.g. 0x2c. */
+  readonly delimiter: number;
+  /** Key of the hash, 16 bytes; another key, other hashes. */
+  readonly key: Uint8Array;
+}
