@@ -19,10 +19,19 @@ export interface Rows {
 /**
  * Splits an ASCII-compatible byte stream (UTF-8, windows-1252, …) into rows as RFC 4180 quoting has it: a quote
  * opens only as the first byte of a cell, a doubled quote inside stands for one, a line end inside quotes belongs
- * to the cell. Blank rows are rows (of length 0). The memory that it holds is bounded by the longest row.
+ * to the cell. Behind a closing quote, everything up to the delimiter or line end is part of the cell, and a further
+ * quote there means nothing. Blank rows are rows (of length 0). A byte order mark is the caller's to leave out.
+ * The memory that it holds is bounded by the longest row; a row of more than 16 MB raises `RowTooLong`.
  */
 export interface Splitter {
-  /** Rows that end within what was pushed so far. */
+  /**
+   * Room for the next `bytes` of the stream, to be read into without another copy, then told by `commit`.
+   * Valid until the next call of the splitter.
+   */
+  reserve(bytes: number): Uint8Array;
+  /** Rows that end within what was committed so far; `length` bytes of what was reserved last have been filled. */
+  commit(length: number): Rows;
+  /** `reserve`, copy and `commit` in one. */
   push(chunk: Uint8Array): Rows;
   /** The rest: a last row without a line end, if there is one. `openQuote`: the stream broke off within quotes (R16). */
   end(): Rows & { readonly openQuote: boolean };

@@ -1,0 +1,92 @@
+import { RowHash } from './hash.ts';
+import { AFTER_CR, type Arena, type Kernel, POSITION, QUOTED, ROW_START } from './kernel.ts';
+
+const LF = 0x0a;
+const CR = 0x0d;
+const QUOTE = 0x22;
+
+/** The reference kernel. `key` as of `schedule`. */
+export class PlainKernel implements Kernel {
+  readonly #delimiter: number;
+  readonly #hash: RowHash;
+  #arena: Arena = arenaOf(0, 0);
+  #view = new DataView(this.#arena.input.buffer);
+
+  constructor(delimiter: number, key: Uint32Array) {
+    this.#delimiter = delimiter;
+    this.#hash = new RowHash(key);
+  }
+
+  arena(bytes: number, rows: number): Arena {
+    const arena = arenaOf(bytes, rows);
+    arena.input.set(this.#arena.input.subarray(0, bytes));
+    arena.state.set(this.#arena.state);
+    this.#arena = arena;
+    this.#view = new DataView(arena.input.buffer);
+    return arena;
+  }
+
+  scan(filled: number, last: boolean): number {
+    const { input, state } = this.#arena;
+    const delimiter = this.#delimiter;
+    let rowStart = state[ROW_START] as number;
+    let at = state[POSITION] as number;
+    let quoted = state[QUOTED] === 1;
+    let afterCr = state[AFTER_CR] === 1;
+    let count = 0;
+    while (at < filled) {
+      const byte = input[at] as number;
+      if (quoted) {
+        if (byte === QUOTE) {
+          if (at + 1 === filled && !last) break;
+          if (at + 1 < filled && input[at + 1] === QUOTE) at++;
+          else quoted = false;
+        }
+        at++;
+      } else if (byte > QUOTE) {
+        at++;
+      } else if (byte === QUOTE) {
+        quoted = at === rowStart || input[at - 1] === delimiter;
+        at++;
+      } else if (byte === LF && afterCr && at === rowStart) {
+        rowStart = ++at;
+        afterCr = false;
+      } else if (byte === LF || byte === CR) {
+        this.#row(count++, rowStart, at);
+        rowStart = ++at;
+        afterCr = byte === CR;
+      } else {
+        at++;
+      }
+    }
+    if (last && filled > rowStart) {
+      this.#row(count++, rowStart, filled);
+      rowStart = filled;
+    }
+    state[ROW_START] = rowStart;
+    state[POSITION] = at;
+    state[QUOTED] = quoted ? 1 : 0;
+    state[AFTER_CR] = afterCr && at === rowStart ? 1 : 0;
+    return count;
+  }
+
+  #row(row: number, start: number, end: number): void {
+    const { start: starts, end: ends, hashLow, hashHigh } = this.#arena;
+    this.#hash.digest(this.#view, start, end);
+    starts[row] = start;
+    ends[row] = end;
+    hashLow[row] = this.#hash.low;
+    hashHigh[row] = this.#hash.high;
+  }
+}
+
+function arenaOf(bytes: number, rows: number): Arena {
+  return {
+    input: new Uint8Array(bytes),
+    state: new Uint32Array(4),
+    start: new Uint32Array(rows),
+    end: new Uint32Array(rows),
+    hashLow: new Uint32Array(rows),
+    hashHigh: new Uint32Array(rows),
+  };
+}
