@@ -1,0 +1,38 @@
+/** States of a run (R22) and which may follow which. */
+export type RunState =
+  | 'queued'
+  | 'reading'
+  | 'planned'
+  | 'held'
+  | 'applying'
+  | 'reconciling'
+  | 'completed'
+  | 'failed'
+  | 'cancelled'
+  | 'rejected'
+  | 'superseded';
+
+const NEXT: Record<RunState, readonly RunState[]> = {
+  queued: ['reading', 'applying', 'cancelled', 'failed'],
+  reading: ['reading', 'planned', 'completed', 'failed', 'cancelled'],
+  planned: ['held', 'applying', 'failed', 'cancelled', 'completed'],
+  held: ['applying', 'rejected', 'superseded', 'cancelled', 'failed'],
+  applying: ['reconciling', 'failed'],
+  reconciling: ['completed', 'failed'],
+  completed: [],
+  failed: [],
+  cancelled: [],
+  rejected: [],
+  superseded: [],
+};
+
+export function mayFollow(from: RunState, to: RunState): boolean {
+  return NEXT[from].includes(to);
+}
+
+/** States that a run leaves by itself. */
+export const WORKING: readonly RunState[] = ['queued', 'reading', 'planned', 'applying', 'reconciling'];
+
+export function isWorking(state: RunState): boolean {
+  return WORKING.includes(state);
+}

@@ -1,0 +1,158 @@
+import type { RemovalOption, SubscriptionEvent } from './change.ts';
+import { entitledCourses, through } from './entitlement.ts';
+import type { CourseId, GroupId, LearnerId, SourceName } from './ids.ts';
+import type { Membership } from './learner.ts';
+import type { Structure } from './structure.ts';
+
+export interface Subscription {
+  readonly course: CourseId;
+  readonly status: 'active' | 'expired';
+  /** A direct grant: made by hand, or kept by removal option `keep`. */
+  readonly direct: boolean;
+  /** Since when it has this status. */
+  readonly since: Date;
+}
+
+/** All subscriptions of one learner. */
+export interface Subscriptions {
+  readonly learner: LearnerId;
+  /** Goes up with every write; 0 = nothing stored yet. */
+  readonly revision: number;
+  /** The earliest window boundary that has not been settled yet (R5). */
+  readonly due?: Date;
+  readonly items: readonly Subscription[];
+}
+
+/** A removal and what it does to these courses where nothing else gives them any more. */
+export interface Ending {
+  readonly courses: readonly CourseId[];
+  readonly option: RemovalOption;
+}
+
+/** How far a settlement may go. Each includes the ones before: an `expire` subscribes too, so that a move is one step (R9). */
+export type SettleKind = 'subscribe' | 'expire' | 'purge';
+
+export interface Settlement {
+  readonly learner: LearnerId;
+  readonly items: readonly Subscription[];
+  readonly due?: Date;
+  /** Whether items or due differ from what was stored. */
+  readonly changed: boolean;
+  readonly events: readonly SubscriptionEvent[];
+  /** Courses whose results are to be deleted, whether or not a subscription was stored. */
+  readonly purge: readonly CourseId[];
+}
+
+export interface SettleInput {
+  readonly learner: LearnerId;
+  readonly memberships: readonly Membership[];
+  readonly held: Subscriptions | undefined;
+  readonly structure: Structure;
+  readonly now: Date;
+  readonly kind: SettleKind;
+  readonly endings: readonly Ending[];
+  /** What the end of a window of this source does to the courses (R5): the feed's leaver option. */
+  readonly windowOption: (source: SourceName) => RemovalOption;
+}
+
+/**
+ * Brings one learner's subscriptions in line with the stored facts (R2–R8). Pure and level-triggered: settling
+ * what is settled changes nothing. A `purge` in `endings` deletes only what nothing gives any more (R8); a `keep`
+ * turns what was active into a direct grant (R6), and wins where both name a course.
+ */
+export function settle(input: SettleInput): Settlement {
+  const { held, now, kind } = input;
+  const entitled = entitledCourses(input.memberships, input.structure, now);
+  const windows = windowEndings(input);
+  const endings = windows.settled ? [...input.endings, ...windows.endings] : input.endings;
+  const keep = coursesOf(endings, 'keep');
+  const purge = kind === 'purge' ? coursesOf(endings, 'purge') : new Set<CourseId>();
+  const events: SubscriptionEvent[] = [];
+  const purged: CourseId[] = [];
+  const items: Subscription[] = [];
+
+  for (const item of held?.items ?? []) {
+    const { course } = item;
+    const given = entitled.delete(course);
+    if (given || item.direct) {
+      if (purge.has(course)) {
+        const groups = through(course, input.memberships, input.structure, now);
+        events.push({ kind: 'purge-skipped', course, through: groups });
+      }
+      if (item.status === 'active') items.push(item);
+      else {
+        items.push({ ...item, status: 'active', since: now });
+        events.push({ kind: 'reactivated', course });
+      }
+    } else if (keep.has(course) && item.status === 'active') {
+      items.push({ ...item, direct: true });
+      events.push({ kind: 'kept', course });
+    } else if (purge.has(course) && !keep.has(course)) {
+      purged.push(course);
+      events.push({ kind: 'purged', course, held: true });
+    } else if (item.status === 'active' && kind !== 'subscribe') {
+      items.push({ ...item, status: 'expired', since: now });
+      events.push({ kind: 'expired', course });
+    } else items.push(item);
+    purge.delete(course);
+  }
+  for (const course of entitled) {
+    if (purge.has(course)) {
+      const groups = through(course, input.memberships, input.structure, now);
+      events.push({ kind: 'purge-skipped', course, through: groups });
+      purge.delete(course);
+    }
+    items.push({ course, status: 'active', direct: false, since: now });
+    events.push({ kind: 'subscribed', course });
+  }
+  for (const course of purge) if (!keep.has(course)) purged.push(course);
+
+  const due = windows.settled ? nextBoundary(input.memberships, now) : held?.due;
+  const changed =
+    due?.getTime() !== held?.due?.getTime() ||
+    events.some((event) => event.kind !== 'purge-skipped') ||
+    (purged.length > 0 && held !== undefined);
+  return { learner: input.learner, items, ...(due && { due }), changed, events, purge: purged };
+}
+
+/** The earliest moment after `now` at which a window of these memberships opens or closes (R5). */
+export function nextBoundary(memberships: readonly Membership[], now: Date): Date | undefined {
+  let next: Date | undefined;
+  for (const { sources } of memberships) {
+    for (const { from, until } of sources) {
+      if (from && from > now && (!next || from < next)) next = from;
+      if (until && until > now && (!next || until < next)) next = until;
+    }
+  }
+  return next;
+}
+
+/** The courses of these groups (their own and those of the groups above), as an ending. */
+export function endingOf(groups: readonly GroupId[], option: RemovalOption, structure: Structure): Ending {
+  return { option, courses: groups.flatMap((group) => structure.courses(group)) };
+}
+
+/** Windows that closed since the last settlement. `settled: false`: this kind may not go far enough for them. */
+function windowEndings(input: SettleInput): { endings: Ending[]; settled: boolean } {
+  const { held, now, kind } = input;
+  const endings: Ending[] = [];
+  if (!held?.due || held.due > now) return { endings, settled: true };
+  for (const { group, sources } of input.memberships) {
+    for (const { source, until } of sources) {
+      if (!until || until > now || until < held.due) continue;
+      endings.push(endingOf([group], input.windowOption(source), input.structure));
+    }
+  }
+  const needs = endings.some(({ option }) => option === 'purge') ? 'purge' : endings.length > 0 ? 'expire' : 'subscribe';
+  return { endings, settled: STRENGTH[kind] >= STRENGTH[needs] };
+}
+
+const STRENGTH: Record<SettleKind, number> = { subscribe: 0, expire: 1, purge: 2 };
+
+export function strongest(a: SettleKind, b: SettleKind): SettleKind {
+  return STRENGTH[a] >= STRENGTH[b] ? a : b;
+}
+
+function coursesOf(endings: readonly Ending[], option: RemovalOption): Set<CourseId> {
+  return new Set(endings.flatMap((ending) => (ending.option === option ? ending.courses : [])));
+}

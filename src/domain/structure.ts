@@ -1,0 +1,111 @@
+import type { CourseId, ExternalId, GroupId } from './ids.ts';
+
+export interface Group {
+  readonly id: GroupId;
+  readonly externalId?: ExternalId;
+  readonly name: string;
+  readonly parent?: GroupId;
+  readonly instructors: readonly string[];
+  readonly subenvironments: readonly string[];
+  /** Courses that this group itself gives access to (its course links). */
+  readonly courses: readonly CourseId[];
+}
+
+export interface Course {
+  readonly id: CourseId;
+  readonly externalId?: ExternalId;
+  readonly name: string;
+  readonly subenvironment?: string;
+}
+
+/**
+ * The group tree with its course links, compiled for look-ups. Immutable: a change of structure makes a new one
+ * with a higher revision.
+ */
+export class Structure {
+  readonly revision: number;
+  /** Goes up when a group's External ID comes, goes or changes: what a feed's rows mean may then differ. */
+  readonly keysRevision: number;
+  readonly #groups: ReadonlyMap<GroupId, Group>;
+  readonly #byExternalId: ReadonlyMap<ExternalId, Group>;
+  readonly #children = new Map<GroupId, GroupId[]>();
+  readonly #courses = new Map<GroupId, readonly CourseId[]>();
+  #folded: Map<string, Group> | undefined;
+
+  constructor(groups: readonly Group[], revision = 0, keysRevision = 0) {
+    this.revision = revision;
+    this.keysRevision = keysRevision;
+    this.#groups = new Map(groups.map((group) => [group.id, group]));
+    this.#byExternalId = new Map(groups.flatMap((group) => (group.externalId ? [[group.externalId, group]] : [])));
+    for (const group of groups) {
+      if (group.parent === undefined) continue;
+      const siblings = this.#children.get(group.parent);
+      if (siblings) siblings.push(group.id);
+      else this.#children.set(group.parent, [group.id]);
+    }
+  }
+
+  get groups(): Iterable<Group> {
+    return this.#groups.values();
+  }
+
+  group(id: GroupId): Group | undefined {
+    return this.#groups.get(id);
+  }
+
+  byExternalId(id: ExternalId): Group | undefined {
+    return this.#byExternalId.get(id);
+  }
+
+  children(id: GroupId): readonly GroupId[] {
+    return this.#children.get(id) ?? [];
+  }
+
+  /** The group itself, then its parent, and so on to the top (R1). */
+  above(id: GroupId): GroupId[] {
+    const path: GroupId[] = [];
+    for (let at: GroupId | undefined = id; at !== undefined && !path.includes(at); at = this.#groups.get(at)?.parent) {
+      if (this.#groups.has(at)) path.push(at);
+    }
+    return path;
+  }
+
+  /** The group itself and every group below it (R1). */
+  below(id: GroupId): GroupId[] {
+    const found = [id];
+    for (let at = 0; at < found.length; at += 1) found.push(...this.children(found[at] as GroupId));
+    return found;
+  }
+
+  /** Courses that a member of the group gets: the group's own and those of the groups above, each once. */
+  courses(id: GroupId): readonly CourseId[] {
+    let courses = this.#courses.get(id);
+    if (!courses) {
+      courses = [...new Set(this.above(id).flatMap((group) => this.#groups.get(group)?.courses ?? []))];
+      this.#courses.set(id, courses);
+    }
+    return courses;
+  }
+
+  /** Groups on the way up from `id` that are linked to the course. */
+  givers(id: GroupId, course: CourseId): GroupId[] {
+    return this.above(id).filter((group) => this.#groups.get(group)?.courses.includes(course));
+  }
+
+  /** Would `group` lie in a circle if its parent were `parent`? */
+  wouldCircle(group: GroupId, parent: GroupId): boolean {
+    return this.above(parent).includes(group);
+  }
+
+  /** A group whose External ID differs from `id` by letter case or zero-padding alone (R12). */
+  nearMiss(id: ExternalId): Group | undefined {
+    this.#folded ??= new Map([...this.#byExternalId].map(([key, group]) => [fold(key), group]));
+    const near = this.#folded.get(fold(id));
+    return near && near.externalId !== id ? near : undefined;
+  }
+}
+
+/** Letter case and zero-padding taken away: equal folds are near misses (R12). */
+export function fold(id: string): string {
+  return id.toLowerCase().replace(/(^|[^0-9])0+(?=[0-9])/g, '$1');
+}
