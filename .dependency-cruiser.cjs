@@ -9,7 +9,7 @@ const rooms = {
   reconcile: ['domain', 'store', 'settings', 'telemetry'],
   run: ['domain', 'feed', 'store', 'queue', 'reconcile', 'settings', 'telemetry'],
   schedule: ['domain', 'store', 'queue', 'settings', 'telemetry'],
-  embedded: ['settings'],
+  embedded: ['domain', 'settings'],
   example: ['domain', 'settings'],
   http: ['domain', 'run', 'reconcile', 'store', 'queue', 'feed', 'settings', 'telemetry', 'schedule'],
   cli: ['domain', 'run', 'reconcile', 'store', 'queue', 'feed', 'settings', 'telemetry', 'schedule', 'embedded', 'example', 'http'],

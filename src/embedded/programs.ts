@@ -1,0 +1,78 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ServerName } from './identity.ts';
+import { ready } from './ready.ts';
+
+/** How the keeper is asked for a server. */
+export interface Order {
+  readonly server: ServerName;
+  readonly binary: string;
+  /** Gigabytes of mongod's cache. */
+  readonly cacheGB?: number;
+  /** Opens mongod's fail points, for tests. */
+  readonly testCommands?: boolean;
+}
+
+/** A server's command and the sign that it works. */
+export interface Program {
+  readonly command: readonly string[];
+  /** Settles when it works, or when `enough` is aborted. */
+  ready(enough: AbortSignal): Promise<void>;
+}
+
+const OPLOG_MB = 990;
+
+/** Writes the server's own files below `home` and says how it is started there. */
+export function programOf(order: Order, home: string, port: number, password: string): Program {
+  const data = join(home, order.server);
+  mkdirSync(data, { recursive: true, mode: 0o700 });
+  return order.server === 'mongodb'
+    ? mongod(order, data, port, keyFile(home, password))
+    : redis(order, data, port, password);
+}
+
+/** MongoDB 6.0.5 is old: without zlib, whose decompression was unsafe in old versions. */
+function mongod(order: Order, data: string, port: number, key: string): Program {
+  const parameters = ['diagnosticDataCollectionEnabled=false', ...(order.testCommands ? ['enableTestCommands=1'] : [])];
+  return {
+    command: [
+      order.binary,
+      ...['--dbpath', data, '--port', String(port), '--bind_ip', '127.0.0.1', '--nounixsocket', '--quiet'],
+      ...['--replSet', REPLICA_SET, '--oplogSize', String(OPLOG_MB), '--keyFile', key],
+      ...['--networkMessageCompressors', 'snappy,zstd', '--wiredTigerCacheSizeGB', String(order.cacheGB ?? 0.5)],
+      ...parameters.flatMap((parameter) => ['--setParameter', parameter]),
+    ],
+    ready: (enough) => ready(port, enough),
+  };
+}
+
+export const REPLICA_SET = 'muster';
+
+/** The members' common key is the password too: MongoDB takes it for its own user `__system`. */
+function keyFile(home: string, password: string): string {
+  const path = join(home, 'mongodb.key');
+  writeFileSync(path, password, { mode: 0o600 });
+  return path;
+}
+
+/** In a file and not on the command line, which every user of the machine can read. */
+function redis(order: Order, data: string, port: number, password: string): Program {
+  const settings = [
+    `bind 127.0.0.1`,
+    `port ${port}`,
+    `requirepass ${password}`,
+    `dir ${JSON.stringify(data)}`,
+    'appendonly yes',
+    'appendfsync everysec',
+    'maxmemory-policy noeviction',
+    'save ""',
+    // The command line must keep naming this file: an orphan is known by it.
+    'set-proc-title no',
+  ];
+  const path = join(data, 'redis.conf');
+  writeFileSync(path, `${settings.join('\n')}\n`, { mode: 0o600 });
+  return {
+    command: [order.binary, path],
+    ready: (enough) => ready(port, enough, { send: `AUTH ${password}\r\nPING\r\n`, answer: '+PONG' }),
+  };
+}
