@@ -45,5 +45,5 @@ export interface Learner extends Identity {
   readonly memberships: readonly Membership[];
   readonly holds: readonly FeedHold[];
   /** Feeds that must look at this learner again in their next run, though its rows are unchanged (R21). */
-  readonly lookAgain?: readonly SourceName[];
+  readonly lookAgain?: readonly { readonly feed: SourceName; readonly at: Date }[];
 }

@@ -1,4 +1,4 @@
-import type { RemovalOption, SubscriptionEvent } from './change.ts';
+import type { Change, RemovalOption, SubscriptionEvent } from './change.ts';
 import { entitledCourses, through } from './entitlement.ts';
 import type { CourseId, GroupId, LearnerId, SourceName } from './ids.ts';
 import type { Membership } from './learner.ts';
@@ -130,6 +130,11 @@ export function nextBoundary(memberships: readonly Membership[], now: Date): Dat
 /** The courses of these groups (their own and those of the groups above), as an ending. */
 export function endingOf(groups: readonly GroupId[], option: RemovalOption, structure: Structure): Ending {
   return { option, courses: groups.flatMap((group) => structure.courses(group)) };
+}
+
+/** Endings that a change brings: the courses of the groups it takes away, with the option that goes with it. */
+export function endingsOf(change: Change, structure: Structure): Ending[] {
+  return change.memberships.flatMap(({ group, courses }) => (courses ? [endingOf([group], courses, structure)] : []));
 }
 
 /** Windows that closed since the last settlement. `settled: false`: this kind may not go far enough for them. */

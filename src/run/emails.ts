@@ -1,0 +1,123 @@
+import type { Claim, Rejection } from '../domain/claim.ts';
+import { refusedEmails, type Wanted } from '../domain/emails.ts';
+import { type ExternalId, emailKey, type LearnerId } from '../domain/ids.ts';
+import type { Learner } from '../domain/learner.ts';
+import type { Structure } from '../domain/structure.ts';
+import { learnersByEmail, learnersByExternalId } from '../store/learners.ts';
+import type { Store } from '../store/store.ts';
+import { chunks } from './chunks.ts';
+
+/** An address that changes hands in this run: it is taken from its holder before anybody receives it. */
+export interface Release {
+  readonly learner: LearnerId;
+  readonly emailKey: string;
+}
+
+/**
+ * Takes those claims out that ask for an e-mail address which they cannot have (R12): one that another learner
+ * holds and does not give up in this run, or one that two learners of the feed ask for. `match` by e-mail adopts
+ * a holder without External ID rather than refusing.
+ */
+export async function refuseEmails(
+  store: Store,
+  claims: Map<ExternalId, Claim>,
+  match: readonly string[],
+  structure: Structure,
+): Promise<{ rejections: Rejection[]; releases: Release[] }> {
+  const rejections: Rejection[] = [];
+  const releases: Release[] = [];
+  const claimants = claimantsOf(claims);
+  if (claimants.size === 0) return { rejections, releases };
+  const stored = (await store.learners.estimatedDocumentCount()) > 0;
+  const wanted = new Map<ExternalId, Wanted<LearnerId>>();
+  const holders = new Map<LearnerId, Learner>();
+  const keeps = new Set<ExternalId>();
+
+  if (stored) {
+    for (const keys of chunks([...claimants.keys()], 1000)) {
+      const byEmail = await learnersByEmail(store, keys);
+      const asking = keys.flatMap((key) => claimants.get(key) as ExternalId[]);
+      const own = await learnersByExternalId(store, asking);
+      for (const key of keys) {
+        for (const claimant of claimants.get(key) as ExternalId[]) {
+          const live = own.get(claimant);
+          const holder = byEmail.get(key);
+          if (live?.email !== undefined && emailKey(live.email) === key) keeps.add(claimant);
+          else if (holder && holder.id !== live?.id && !(holder.externalId === undefined && !live && match.includes('email'))) {
+            holders.set(holder.id, holder);
+            wanted.set(claimant, { wants: key, holder: holder.id });
+          }
+        }
+      }
+    }
+  }
+  const refused = new Map<ExternalId, Rejection[]>();
+  for (const [key, asking] of claimants) {
+    if (asking.length < 2) continue;
+    for (const claimant of asking) if (!keeps.has(claimant)) refused.set(claimant, twice(claims.get(claimant) as Claim, key, asking, structure));
+  }
+  const gives = (id: LearnerId) => {
+    const claimant = holders.get(id)?.externalId;
+    const claim = claimant === undefined || refused.has(claimant) ? undefined : claims.get(claimant);
+    return claimant && claim?.email !== undefined ? { claimant, says: emailKey(claim.email) } : undefined;
+  };
+  for (const claimant of refused.keys()) wanted.delete(claimant);
+  for (const claimant of refusedEmails(wanted, gives)) {
+    const holder = holders.get((wanted.get(claimant) as Wanted<LearnerId>).holder) as Learner;
+    refused.set(claimant, held(claims.get(claimant) as Claim, holder, structure));
+  }
+  for (const [claimant, { wants, holder }] of wanted) {
+    if (!refused.has(claimant)) releases.push({ learner: holder, emailKey: wants });
+  }
+  for (const [claimant, list] of refused) {
+    rejections.push(...list);
+    claims.delete(claimant);
+  }
+  return { rejections, releases };
+}
+
+function claimantsOf(claims: ReadonlyMap<ExternalId, Claim>): Map<string, ExternalId[]> {
+  const claimants = new Map<string, ExternalId[]>();
+  for (const { externalId, email } of claims.values()) {
+    if (!email) continue;
+    const key = emailKey(email);
+    const list = claimants.get(key);
+    if (list) list.push(externalId);
+    else claimants.set(key, [externalId]);
+  }
+  return claimants;
+}
+
+function twice(claim: Claim, key: string, asking: readonly ExternalId[], structure: Structure): Rejection[] {
+  const others = asking.filter((id) => id !== claim.externalId).slice(0, 3);
+  return rejectClaim(
+    claim,
+    'email-twice',
+    `Learner ${claim.externalId} has the e-mail address ${key} that the feed also gives to learner ${others.join(', ')}; none of them received it. Give each an address of their own.`,
+    structure,
+  );
+}
+
+function held(claim: Claim, holder: Learner, structure: Structure): Rejection[] {
+  const name = holder.externalId === undefined ? `id:${holder.id}` : holder.externalId;
+  return rejectClaim(
+    claim,
+    'email-held',
+    `The e-mail address ${claim.email} of learner ${claim.externalId} is held by learner ${name}; the row was not used. ` +
+      'If both are one person, the External ID has changed: mend it in the feed or in Muster. Otherwise give each an address of their own.',
+    structure,
+  );
+}
+
+/** Every row of the claim, rejected for one reason. */
+export function rejectClaim(claim: Claim, code: string, message: string, structure: Structure): Rejection[] {
+  const groups = claim.groups.flatMap(({ group }) => structure.group(group)?.externalId ?? []);
+  return claim.rows.map((row) => ({
+    row,
+    code,
+    message,
+    externalId: claim.externalId,
+    ...(claim.email && { email: claim.email }),
+    groups,
+  }));
+}

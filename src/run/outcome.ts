@@ -1,0 +1,49 @@
+import type { Breach } from '../domain/guard.ts';
+import type { GroupId } from '../domain/ids.ts';
+import type { Applied } from '../store/models.ts';
+import type { Release } from './emails.ts';
+import type { NewGroup } from './read.ts';
+
+/** One kind of problem of a run, with the first row that has it. */
+export interface Problem {
+  readonly row: number | null;
+  readonly code: string;
+  readonly message: string;
+  readonly count: number;
+}
+
+/** What planning found: figures of the report, and what applying and finishing need. Stored with the run. */
+export interface Outcome {
+  readonly noChange: boolean;
+  readonly rows: { read: number; accepted: number; rejected: number; repeated: number };
+  readonly learners: { created: number; updated: number; reactivated: number; deactivated: number; unchanged: number };
+  readonly groups: { created: number };
+  readonly memberships: { added: number; removed: number; unchanged: number };
+  /** Preview: what would happen. Otherwise summed up from what did happen, when the run ends. */
+  readonly subscriptions?: SubscriptionCounts;
+  readonly guard: { held: boolean; breaches: readonly Breach[] };
+  readonly protected: { learners: number; groups: number };
+  readonly problems: readonly Problem[];
+  /** Memberships lost, for the limits that sum over time. */
+  readonly lost: number;
+  /** What the feed holds afterwards: learners in all, memberships as a difference. */
+  readonly held: { learners: number; memberships: number };
+  readonly newGroups: readonly (NewGroup & { id: GroupId })[];
+  readonly releases: readonly Release[];
+  /** Revision of the feed that the plan was made from (R30). */
+  readonly feedRevision: number;
+  /** What `feeds.applied` becomes; absent for one-off and delta feeds' tables. */
+  readonly applied: Omit<Applied, 'run' | 'at'>;
+  /** When the feed's file was read: marks to look again set before then have been seen to. */
+  readonly readAt: Date;
+}
+
+export interface SubscriptionCounts {
+  subscribed: number;
+  reactivated: number;
+  expired: number;
+  purged: number;
+  kept: number;
+}
+
+export const NO_SUBSCRIPTIONS: SubscriptionCounts = { subscribed: 0, reactivated: 0, expired: 0, purged: 0, kept: 0 };

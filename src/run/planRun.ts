@@ -1,0 +1,369 @@
+import type { Change, RemovalOption } from '../domain/change.ts';
+import type { Claim, Rejection } from '../domain/claim.ts';
+import { type Breach, EMPTIED_GROUP_MEMBERS, guard } from '../domain/guard.ts';
+import { type ExternalId, emailKey, type GroupId, type LearnerId, type SourceName } from '../domain/ids.ts';
+import type { Learner } from '../domain/learner.ts';
+import { type LearnerPlan, planLearner } from '../domain/planLearner.ts';
+import type { FeedPolicy } from '../domain/policy.ts';
+import { fold, type Structure } from '../domain/structure.ts';
+import { reserve } from '../store/counters.ts';
+import { countMembers, learnersByEmail, learnersByExternalId, learnersById } from '../store/learners.ts';
+import type { FeedDoc, RunDoc } from '../store/models.ts';
+import { lostSince } from '../store/runs.ts';
+import type { Store } from '../store/store.ts';
+import { chunks } from './chunks.ts';
+import { type Release, refuseEmails, rejectClaim } from './emails.ts';
+import { LearnerSet } from './learnerSet.ts';
+import { NO_SUBSCRIPTIONS, type Outcome, type Problem, type SubscriptionCounts } from './outcome.ts';
+import { PlanWriter } from './planWriter.ts';
+import type { Reading } from './read.ts';
+import { simulate } from './simulate.ts';
+import { Tally } from './tally.ts';
+
+export interface PlanRunInput {
+  readonly store: Store;
+  readonly run: RunDoc;
+  readonly feed: FeedDoc | undefined;
+  readonly policy: FeedPolicy;
+  readonly structure: Structure;
+  readonly reading: Reading;
+  /** Learners of the last applied run who may have left: those of lost rows, or all where rows cannot be compared. */
+  readonly candidates: Iterable<LearnerId>;
+  readonly windowOption: (source: SourceName) => RemovalOption;
+  readonly now: Date;
+}
+
+export interface RunPlan {
+  readonly outcome: Omit<Outcome, 'applied'>;
+  readonly batches: number;
+  readonly rejections: readonly Rejection[];
+  /** Learners whose rows the next run must read again, whatever their bytes (rejected, shielded, in grace). */
+  readonly lookAgain: LearnerSet;
+}
+
+const CHUNK = 1000;
+
+/**
+ * Compares claims with what is stored and writes the plan: batches of changes, complete before anything is
+ * applied. Then counts it against the guard.
+ */
+export async function planRun(input: PlanRunInput): Promise<RunPlan> {
+  return new Planning(input).run();
+}
+
+class Planning {
+  readonly #in: PlanRunInput;
+  readonly #writer: PlanWriter;
+  readonly #tally: Tally;
+  readonly #rejections: Rejection[];
+  readonly #protectedIds = new Set<ExternalId>();
+  readonly #protectedEmails = new Set<string>();
+  readonly #protectedGroups = new Set<GroupId>();
+  readonly #shielded = new LearnerSet();
+  readonly #lookAgain = new LearnerSet();
+  readonly #named = new LearnerSet();
+  #namedChanged = 0;
+  readonly #subscriptions: SubscriptionCounts = { ...NO_SUBSCRIPTIONS };
+  readonly #created = new Map<string, string>();
+  readonly #swapped: { left: string; came: string }[] = [];
+  #watchForSwaps = false;
+
+  constructor(input: PlanRunInput) {
+    this.#in = input;
+    this.#writer = new PlanWriter(input.store, input.run._id, input.run.attempt);
+    this.#tally = new Tally(input.policy.feed);
+    this.#rejections = [...input.reading.rejections];
+  }
+
+  async run(): Promise<RunPlan> {
+    const { reading, store, policy } = this.#in;
+    const { rejections, releases } = await refuseEmails(store, reading.claims, policy.match, this.#in.structure);
+    this.#rejections.push(...rejections);
+    for (const rejection of this.#rejections) this.#protect(rejection);
+    for (let at = 0; at < reading.rowMap.length; at += 1) {
+      const learner = reading.rowMap.learner(at);
+      if (learner !== 0) this.#named.add(learner);
+    }
+    const candidates = policy.mode === 'full' ? this.#in.candidates : [];
+    this.#watchForSwaps = this.#in.feed?.applied !== undefined;
+    await this.#planClaims();
+    const left = await this.#planLeavers(candidates);
+    await this.#writer.end();
+    return { ...(await this.#conclude(releases, left)), batches: this.#writer.batches, lookAgain: this.#lookAgain };
+  }
+
+  #protect({ externalId, email, groups }: Rejection): void {
+    if (externalId) this.#protectedIds.add(externalId);
+    if (email) this.#protectedEmails.add(emailKey(email));
+    for (const named of groups) {
+      const group = this.#in.structure.byExternalId(named);
+      if (group) this.#protectedGroups.add(group.id);
+    }
+  }
+
+  async #planClaims(): Promise<void> {
+    const { store, reading, policy } = this.#in;
+    const stored = (await store.learners.estimatedDocumentCount()) > 0;
+    for (const ids of chunks([...reading.claims.keys()], CHUNK)) {
+      const claims = ids.map((id) => reading.claims.get(id) as Claim);
+      const live = stored ? await this.#find(claims) : new Map<ExternalId, Learner>();
+      const unknown = claims.filter(({ externalId }) => !live.has(externalId));
+      const made = policy.unknownLearner === 'create' ? unknown.filter(({ status }) => status === 'active') : [];
+      let next = made.length > 0 ? await reserve(store, 'learners', made.length) : 0;
+      if (policy.unknownLearner === 'reject' && unknown.length > 0) await this.#rejectUnknown(unknown);
+      const planned: { change: Change; live: Learner | undefined }[] = [];
+      for (const claim of claims) {
+        const learner = live.get(claim.externalId);
+        const creates = !learner && policy.unknownLearner === 'create' && claim.status === 'active';
+        const newId = creates ? (next++ as LearnerId) : undefined;
+        const id = learner?.id ?? newId;
+        if (id === undefined) continue;
+        const plan = this.#planOne(learner, claim, newId);
+        for (const row of claim.rows) reading.rowMap.assign(row - reading.firstRow, learner || plan.change ? id : 0);
+        if (learner || plan.change) this.#named.add(id);
+        if (plan.change) planned.push({ change: plan.change, live: learner });
+        reading.claims.delete(claim.externalId);
+      }
+      await this.#write(planned);
+    }
+  }
+
+  #planOne(live: Learner | undefined, claim: Claim | null, newId: LearnerId | undefined): LearnerPlan {
+    const { policy, now } = this.#in;
+    const protectedLearner =
+      (live?.externalId !== undefined && this.#protectedIds.has(live.externalId)) ||
+      (live?.email !== undefined && this.#protectedEmails.has(emailKey(live.email)));
+    const plan = planLearner({
+      policy,
+      live,
+      claim,
+      newId,
+      now,
+      protectedLearner,
+      protectedGroups: this.#protectedGroups,
+    });
+    if (live && (plan.shielded || plan.graceRuns)) this.#lookAgain.add(live.id);
+    if (live && protectedLearner) {
+      this.#shielded.add(live.id);
+      this.#lookAgain.add(live.id);
+    }
+    return plan;
+  }
+
+  async #find(claims: readonly Claim[]): Promise<Map<ExternalId, Learner>> {
+    const { store, policy } = this.#in;
+    const found = await learnersByExternalId(
+      store,
+      claims.map(({ externalId }) => externalId),
+    );
+    if (!policy.match.includes('email')) return found;
+    const missing = claims.filter(({ externalId, email }) => email && !found.has(externalId));
+    if (missing.length === 0) return found;
+    const byEmail = await learnersByEmail(
+      store,
+      missing.map(({ email }) => email as string),
+    );
+    for (const { externalId, email } of missing) {
+      const learner = byEmail.get(emailKey(email as string));
+      if (learner && learner.externalId === undefined) found.set(externalId, learner);
+    }
+    return found;
+  }
+
+  async #rejectUnknown(claims: readonly Claim[]): Promise<void> {
+    const near = await nearLearners(this.#in.store, claims);
+    for (const claim of claims) {
+      const match = near.get(fold(claim.externalId));
+      const hint = match
+        ? ` Learner ${match} differs by letter case or zeros alone; is it meant?`
+        : ' Add the learner, or set `unknownLearner: create`.';
+      const message = `No learner has the External ID ${claim.externalId}; the row was not used and takes nothing away.${hint}`;
+      const rejected = rejectClaim(claim, 'unknown-learner', message, this.#in.structure);
+      this.#rejections.push(...rejected);
+      for (const rejection of rejected) this.#protect(match ? { ...rejection, externalId: match } : rejection);
+    }
+  }
+
+  async #planLeavers(candidates: Iterable<LearnerId>): Promise<number> {
+    const { store } = this.#in;
+    const absent: LearnerId[] = [];
+    for (const id of candidates) if (!this.#named.has(id)) absent.push(id);
+    let left = 0;
+    for (const ids of chunks(absent, CHUNK)) {
+      const live = await learnersById(store, ids);
+      const planned: { change: Change; live: Learner }[] = [];
+      for (const learner of live.values()) {
+        if (!isHeldBy(learner, this.#in.policy.feed)) continue;
+        const plan = this.#planOne(learner, null, undefined);
+        if (plan.change) planned.push({ change: plan.change, live: learner });
+        if (!plan.shielded) left += 1;
+      }
+      await this.#write(planned);
+    }
+    return left;
+  }
+
+  /** Writes changes into the plan, counts them, and foresees what they do to subscriptions where that must be known. */
+  async #write(planned: readonly { change: Change; live: Learner | undefined }[]): Promise<void> {
+    const { store, structure, now, windowOption, run } = this.#in;
+    for (const { change, live } of planned) {
+      this.#tally.add(change, live);
+      if (this.#named.has(change.learner)) this.#namedChanged += 1;
+      this.#watchForSwap(change, live);
+      await this.#writer.add(change);
+    }
+    const foreseen = planned.filter(
+      ({ change }) => run.preview || change.memberships.some(({ courses }) => courses === 'purge'),
+    );
+    if (foreseen.length === 0) return;
+    for (const { events } of await simulate(store, foreseen, structure, now, windowOption)) {
+      if (events.some(({ kind }) => kind === 'purged')) this.#tally.purged += 1;
+      for (const { kind } of events) if (kind !== 'purge-skipped') this.#subscriptions[kind] += 1;
+    }
+  }
+
+  /** A leaver and a joiner of one name look like a changed External ID (R12). Joiners are planned before leavers. */
+  #watchForSwap({ create }: Change, live: Learner | undefined): void {
+    if (!this.#watchForSwaps) return;
+    if (create) {
+      const name = nameKey(create.firstName, create.lastName);
+      if (name) this.#created.set(name, create.externalId as string);
+      return;
+    }
+    const name = nameKey(live?.firstName, live?.lastName);
+    const came = name && live?.holds.some(({ feed, leftAt }) => feed === this.#in.policy.feed && !leftAt) && this.#created.get(name);
+    if (came && !this.#named.has((live as Learner).id)) {
+      this.#swapped.push({ left: live?.externalId ?? `id:${live?.id}`, came });
+    }
+  }
+
+  async #conclude(releases: readonly Release[], left: number): Promise<Pick<RunPlan, 'outcome' | 'rejections'>> {
+    const { store, reading, feed, policy, now, run } = this.#in;
+    const tally = this.#tally;
+    const held = feed?.held ?? { learners: 0, memberships: 0 };
+    const rejectedRows = new Set(this.#rejections.map(({ row }) => row)).size;
+    const removals = tally.removed > 0 || tally.deactivated > 0;
+    const groups = await this.#losingGroups();
+    const breaches: Breach[] = guard(
+      {
+        held,
+        membershipsRemoved: tally.removed,
+        membershipsLost: tally.lost,
+        membershipsAdded: tally.added,
+        emptiedGroups: groups.filter(({ left }) => left === 0).map(({ group, members }) => ({ group, members })),
+        groups,
+        deactivated: tally.deactivated,
+        created: tally.created,
+        identityChanged: tally.identityChanged,
+        purged: tally.purged,
+        rows: {
+          read: reading.rows.read,
+          rejected: rejectedRows,
+          unrecognised: this.#rejections.filter(({ externalId, email }) => !externalId && !email).length,
+        },
+        lastRows: feed?.applied && policy.mode === 'full' ? feed.applied.rows : null,
+        removals,
+        lost24h: feed ? await lostSince(store, feed._id, new Date(now.getTime() - DAY)) : 0,
+        lost7d: feed ? await lostSince(store, feed._id, new Date(now.getTime() - 7 * DAY)) : 0,
+      },
+      policy.limits,
+    );
+    const learners = {
+      created: tally.created,
+      updated: tally.updated,
+      reactivated: tally.reactivated,
+      deactivated: tally.deactivated,
+      unchanged: this.#named.size - this.#namedChanged,
+    };
+    const nothing = this.#writer.batches === 0 && reading.newGroups.size === 0;
+    const heldLearners = policy.mode === 'full' ? this.#named.size : held.learners + tally.created - left;
+    return {
+      rejections: this.#rejections,
+      outcome: {
+        noChange: nothing,
+        rows: {
+          read: reading.rows.read,
+          accepted: reading.rows.read - rejectedRows,
+          rejected: rejectedRows,
+          repeated: reading.rows.repeated,
+        },
+        learners,
+        groups: { created: reading.newGroups.size },
+        memberships: {
+          added: tally.added,
+          removed: tally.removed,
+          unchanged: Math.max(0, held.memberships - tally.removed),
+        },
+        ...(run.preview && { subscriptions: this.#subscriptions }),
+        guard: { held: breaches.length > 0, breaches },
+        protected: { learners: this.#shielded.size, groups: this.#protectedGroups.size },
+        problems: problemsOf(this.#rejections, this.#swapped),
+        lost: tally.lost,
+        held: { learners: heldLearners, memberships: tally.added - tally.removed },
+        newGroups: [...reading.newGroups].map(([id, group]) => ({ id, ...group })),
+        releases,
+        feedRevision: feed?.revision ?? 0,
+        readAt: now,
+      },
+    };
+  }
+
+  async #losingGroups(): Promise<{ group: string; members: number; removed: number; left: number }[]> {
+    const { store, structure } = this.#in;
+    const losing = [...this.#tally.groups].filter(([, { removed }]) => removed >= EMPTIED_GROUP_MEMBERS);
+    const found = [];
+    for (const [id, { added, removed, gone }] of losing) {
+      const members = await countMembers(store, id);
+      const group = structure.group(id)?.externalId ?? `id:${id}`;
+      found.push({ group, members, removed, left: members + added - gone });
+    }
+    return found.sort((a, b) => (a.group < b.group ? -1 : 1));
+  }
+}
+
+const DAY = 86_400_000;
+
+function isHeldBy(learner: Learner, feed: SourceName): boolean {
+  return (
+    learner.holds.some((hold) => hold.feed === feed) ||
+    learner.memberships.some(({ sources }) => sources.some(({ source }) => source === feed))
+  );
+}
+
+function nameKey(first: string | undefined, last: string | undefined): string | undefined {
+  return first && last ? `${first} ${last}`.toLowerCase() : undefined;
+}
+
+/** Stored External IDs that differ from the claimed by letter case or zero-padding alone, by fold (R12). */
+async function nearLearners(store: Store, claims: readonly Claim[]): Promise<Map<string, ExternalId>> {
+  const candidates = new Set<ExternalId>();
+  for (const { externalId } of claims.slice(0, CHUNK)) for (const id of spellings(externalId)) candidates.add(id);
+  const found = await learnersByExternalId(store, [...candidates]);
+  return new Map([...found.keys()].map((id) => [fold(id), id]));
+}
+
+/** The ways in which an External ID is likely to have been written: other letter case, zeros added or taken away. */
+function* spellings(id: ExternalId): Generator<ExternalId> {
+  const bare = id.replace(/^0+(?=.)/, '');
+  for (const text of new Set([id, id.toLowerCase(), id.toUpperCase(), bare])) {
+    for (let zeros = 0; zeros <= 12; zeros += 1) yield `${'0'.repeat(zeros)}${text}` as ExternalId;
+  }
+}
+
+function problemsOf(rejections: readonly Rejection[], swapped: readonly { left: string; came: string }[]): Problem[] {
+  const problems = new Map<string, Problem>();
+  for (const { row, code, message } of [...rejections].sort((a, b) => a.row - b.row)) {
+    const before = problems.get(code);
+    problems.set(code, before ? { ...before, count: before.count + 1 } : { row, code, message, count: 1 });
+  }
+  const first = swapped[0];
+  if (first) {
+    problems.set('probable-id-change', {
+      row: null,
+      code: 'probable-id-change',
+      message: `Learner ${first.left} leaves and learner ${first.came} of the same name joins in this run. If they are one person, the External ID has changed: mend it in the feed, or give the stored learner the new one.`,
+      count: swapped.length,
+    });
+  }
+  return [...problems.values()];
+}

@@ -1,0 +1,36 @@
+import { applyChange, createLearner } from '../domain/applyChange.ts';
+import type { Change, RemovalOption } from '../domain/change.ts';
+import type { LearnerId, SourceName } from '../domain/ids.ts';
+import type { Learner } from '../domain/learner.ts';
+import { endingsOf, type SettleKind, type Settlement, settle } from '../domain/settle.ts';
+import type { Structure } from '../domain/structure.ts';
+import { readSubscriptions } from '../store/subscriptions.ts';
+import type { Store } from '../store/store.ts';
+
+/** What settling these changes would do, given what is stored now. Writes nothing (previews, R11). */
+export async function simulate(
+  store: Store,
+  changes: readonly { change: Change; live: Learner | undefined }[],
+  structure: Structure,
+  now: Date,
+  windowOption: (source: SourceName) => RemovalOption,
+  kind: SettleKind = 'purge',
+): Promise<Settlement[]> {
+  const held = await readSubscriptions(
+    store,
+    changes.flatMap(({ live }) => (live ? [live.id] : [])) as LearnerId[],
+  );
+  return changes.map(({ change, live }) => {
+    const after = live ? applyChange(live, change) : createLearner(change);
+    return settle({
+      learner: after.id,
+      memberships: after.memberships,
+      held: held.get(after.id),
+      structure,
+      now,
+      kind,
+      endings: endingsOf(change, structure),
+      windowOption,
+    });
+  });
+}

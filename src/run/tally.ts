@@ -1,0 +1,70 @@
+import type { Change, MembershipChange } from '../domain/change.ts';
+import type { GroupId, SourceName } from '../domain/ids.ts';
+import type { Learner } from '../domain/learner.ts';
+
+/** What a plan comes to: the figures of the report and of the guard, counted change by change. */
+export class Tally {
+  created = 0;
+  updated = 0;
+  reactivated = 0;
+  deactivated = 0;
+  identityChanged = 0;
+  added = 0;
+  removed = 0;
+  lost = 0;
+  /** Results would be deleted of so many learners. */
+  purged = 0;
+  readonly groups = new Map<GroupId, { added: number; removed: number; gone: number }>();
+  readonly #feed: SourceName;
+
+  constructor(feed: SourceName) {
+    this.#feed = feed;
+  }
+
+  add(change: Change, live: Learner | undefined): void {
+    if (change.create) this.created += 1;
+    else this.#countFields(change);
+    let gained = 0;
+    let gone = 0;
+    for (const one of change.memberships) {
+      if (one.source !== this.#feed) continue;
+      if (one.before.length === 0 && one.after.length > 0) {
+        gained += 1;
+        this.#group(one.group).added += 1;
+      } else if (one.before.length > 0 && one.after.length === 0) {
+        gone += 1;
+        const group = this.#group(one.group);
+        group.removed += 1;
+        if (!heldByOther(one, live)) group.gone += 1;
+      }
+    }
+    this.added += gained;
+    this.removed += gone;
+    if (gained === 0) this.lost += gone;
+  }
+
+  #countFields({ fields }: Change): void {
+    if (fields.length === 0) return;
+    const status = fields.find(({ field }) => field === 'status');
+    if (status?.after === 'inactive') this.deactivated += 1;
+    if (status?.after === 'active') this.reactivated += 1;
+    if (fields.some(({ field }) => field !== 'status')) this.updated += 1;
+    if (fields.some(({ field }) => IDENTITY.has(field))) this.identityChanged += 1;
+  }
+
+  #group(id: GroupId): { added: number; removed: number; gone: number } {
+    let group = this.groups.get(id);
+    if (!group) {
+      group = { added: 0, removed: 0, gone: 0 };
+      this.groups.set(id, group);
+    }
+    return group;
+  }
+}
+
+const IDENTITY: ReadonlySet<string> = new Set(['email', 'firstName', 'lastName']);
+
+function heldByOther({ group, source }: MembershipChange, live: Learner | undefined): boolean {
+  const membership = live?.memberships.find((one) => one.group === group);
+  return membership?.sources.some((one) => one.source !== source) ?? false;
+}

@@ -1,0 +1,36 @@
+import type { RemovalOption } from '../domain/change.ts';
+import { MANUAL, type SourceName } from '../domain/ids.ts';
+import { policyOf, readFeedFile } from '../settings/feed.ts';
+import type { FeedSettings } from '../settings/feed.ts';
+import type { FeedDoc } from './models.ts';
+import { type Session, type Store, within } from './store.ts';
+
+/** What the end of a window does to the courses, by source (R5): the feed's leaver option, `expire` for manual ones. */
+export async function readWindowOption(store: Store, session?: Session): Promise<(source: SourceName) => RemovalOption> {
+  const docs = await store.feeds.find({}, { projection: { leaverCourses: 1 }, ...within(session) }).toArray();
+  const options = new Map(docs.map((doc) => [doc._id, doc.leaverCourses]));
+  return (source) => (source === MANUAL ? 'expire' : (options.get(source) ?? 'expire'));
+}
+
+export function readFeedDoc(store: Store, name: SourceName): Promise<FeedDoc | null> {
+  return store.feeds.findOne({ _id: name });
+}
+
+/** The settings as the feed's text says them. Throws what `readFeedFile` throws. */
+export function settingsOf(doc: Pick<FeedDoc, '_id' | 'text'>): FeedSettings {
+  return readFeedFile(doc.text, `feed ${doc._id}`);
+}
+
+/** Creates the feed or changes its settings; what it holds stays. True where it is new. */
+export async function saveFeed(store: Store, text: string, settings: FeedSettings, origin: FeedDoc['origin']): Promise<boolean> {
+  const { feed, leaver } = policyOf(settings);
+  const { upsertedCount } = await store.feeds.updateOne(
+    { _id: feed },
+    {
+      $set: { text, origin, leaverCourses: leaver.courses },
+      $setOnInsert: { held: { learners: 0, memberships: 0 }, revision: 0 },
+    },
+    { upsert: true },
+  );
+  return upsertedCount === 1;
+}

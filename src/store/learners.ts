@@ -1,0 +1,55 @@
+import { type ExternalId, emailKey, type GroupId, type LearnerId, type SourceName } from '../domain/ids.ts';
+import type { Learner } from '../domain/learner.ts';
+import type { LearnerDoc } from './models.ts';
+import { type Session, type Store, within } from './store.ts';
+
+export function toLearner({ _id, emailKey: _, ...rest }: LearnerDoc): Learner {
+  return { id: _id, ...rest };
+}
+
+export function toLearnerDoc({ id, ...rest }: Learner): LearnerDoc {
+  return { _id: id, ...rest, ...(rest.email && { emailKey: emailKey(rest.email) }) };
+}
+
+export async function learnersById(store: Store, ids: readonly LearnerId[], session?: Session): Promise<Map<LearnerId, Learner>> {
+  const found = new Map<LearnerId, Learner>();
+  for await (const doc of store.learners.find({ _id: { $in: ids as LearnerId[] } }, within(session))) {
+    found.set(doc._id, toLearner(doc));
+  }
+  return found;
+}
+
+export async function learnersByExternalId(store: Store, ids: readonly ExternalId[], session?: Session): Promise<Map<ExternalId, Learner>> {
+  const found = new Map<ExternalId, Learner>();
+  for await (const doc of store.learners.find({ externalId: { $in: ids as ExternalId[] } }, within(session))) {
+    found.set(doc.externalId as ExternalId, toLearner(doc));
+  }
+  return found;
+}
+
+/** Learners who hold one of these e-mail addresses, by `emailKey`. */
+export async function learnersByEmail(store: Store, emails: readonly string[], session?: Session): Promise<Map<string, Learner>> {
+  const found = new Map<string, Learner>();
+  for await (const doc of store.learners.find({ emailKey: { $in: emails.map(emailKey) } }, within(session))) {
+    found.set(doc.emailKey as string, toLearner(doc));
+  }
+  return found;
+}
+
+/** Learners at which the feed must look again, though their rows are as they were (R21). */
+export async function learnersToLookAt(store: Store, feed: SourceName): Promise<LearnerId[]> {
+  const docs = await store.learners.find({ 'lookAgain.feed': feed }, { projection: { _id: 1 } }).toArray();
+  return docs.map((doc) => doc._id);
+}
+
+export async function memberIds(store: Store, groups: readonly GroupId[]): Promise<LearnerId[]> {
+  const docs = await store.learners
+    .find({ 'memberships.group': { $in: groups as GroupId[] } }, { projection: { _id: 1 } })
+    .sort({ _id: 1 })
+    .toArray();
+  return docs.map((doc) => doc._id);
+}
+
+export function countMembers(store: Store, group: GroupId): Promise<number> {
+  return store.learners.countDocuments({ 'memberships.group': group });
+}

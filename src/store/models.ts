@@ -1,0 +1,378 @@
+import mongoose, { type Connection, type Model, Schema } from 'mongoose';
+import type { Change, RemovalOption, SubscriptionEvent } from '../domain/change.ts';
+import type { CourseId, GroupId, LearnerId, RunId, SourceName } from '../domain/ids.ts';
+import type { Learner } from '../domain/learner.ts';
+import type { RunState } from '../domain/run.ts';
+import type { SettleKind, Subscription } from '../domain/settle.ts';
+import type { Course, Group } from '../domain/structure.ts';
+
+/** What lies in each collection, as stored. Domain types come from these by the functions beside this file. */
+export interface LearnerDoc extends Omit<Learner, 'id'> {
+  _id: LearnerId;
+  /** The e-mail address in lower case: unique (R12). */
+  emailKey?: string;
+}
+
+export type GroupDoc = Omit<Group, 'id'> & { _id: GroupId; revision: number };
+export type CourseDoc = Omit<Course, 'id'> & { _id: CourseId };
+
+/** One document a learner: its courses change together, and a settlement writes all of them at once. */
+export interface SubscriptionsDoc {
+  _id: LearnerId;
+  revision: number;
+  due?: Date;
+  items: Subscription[];
+}
+
+export interface ProgressId {
+  learner: LearnerId;
+  course: CourseId;
+}
+export interface Activity {
+  name: string;
+  completion?: number;
+  score?: number;
+}
+export interface ProgressDoc {
+  _id: ProgressId;
+  /** Per cent, 0 to 100. */
+  completion: number;
+  score?: number;
+  activities: Activity[];
+  updatedAt: Date;
+}
+/** Results that a purge took away, restorable until `until` (R11). */
+export interface PurgedDoc {
+  _id: ProgressId & { run: RunId };
+  subscription?: Subscription;
+  progress?: Omit<ProgressDoc, '_id'>;
+  purgedAt: Date;
+  until: Date;
+}
+
+export interface FeedDoc {
+  _id: SourceName;
+  /** The feed file as written. */
+  text: string;
+  /** `one-off`: made by `muster import --mapping`. */
+  origin: 'file' | 'database' | 'one-off';
+  /** What the end of a window does to the courses (R5). */
+  leaverCourses: RemovalOption;
+  /** Last run that was applied to the end; what change detection compares with. */
+  applied?: Applied;
+  /** What the feed holds. */
+  held: { learners: number; memberships: number };
+  /** Goes up with each applied run; a plan made at another revision is stale (R30). */
+  revision: number;
+}
+export interface Applied {
+  run: RunId;
+  at: Date;
+  sha256: string;
+  bytes: number;
+  rows: number;
+  /** Digest of the settings and of the mapping code's version. */
+  settings: string;
+  /** `Structure.keysRevision` when the rows were understood. */
+  keys: number;
+  /** Parts of the packed table are named by this. */
+  table: string;
+  tableParts: number;
+  /** Key of the row hashes, hex. */
+  hashKey: string;
+}
+
+export interface RunDoc {
+  _id: RunId;
+  kind: 'feed' | 'manual' | 'structure' | 'window';
+  feed: SourceName | null;
+  state: RunState;
+  history: { state: RunState; at: Date; by: string; note?: string }[];
+  /** True while the run owns its feed (R23). */
+  working?: boolean;
+  preview: boolean;
+  approve: boolean;
+  mode: 'full' | 'delta';
+  source: { name: string; path?: string; temporary?: boolean; bytes: number; sha256: string };
+  /** The feed's text when the run was made; one-off feeds live here alone. */
+  settings?: string;
+  /** Counts the tries at reading; batches of an abandoned try are not this run's. */
+  attempt: number;
+  lease?: { owner: string; host: string; pid: number; until: Date };
+  by: string;
+  createdAt: Date;
+  startedAt: Date | null;
+  finishedAt: Date | null;
+  error?: { code: string; message: string };
+  /** Everything that the report needs; filled stage by stage. */
+  report?: unknown;
+  /** What finishing needs: the candidate for `feeds.applied`, what to look at again, counters. */
+  outcome?: unknown;
+  stages: { name: string; ms: number }[];
+  batches?: number;
+  structureChange?: unknown;
+}
+
+export interface BatchId {
+  run: RunId;
+  /** attempt × 1,000,000 + number. */
+  batch: number;
+}
+export interface BatchDoc {
+  _id: BatchId;
+  /** What settles it after it was applied; null = it changes no entitlement. */
+  settle: SettleKind | null;
+  /** Inserts learners. */
+  creates: boolean;
+  changes: Change[];
+  /** Learners to settle where the batch has no changes of its own (structure, windows). */
+  learners?: LearnerId[];
+  ending?: { courses: CourseId[]; option: RemovalOption };
+}
+
+/** Work that waits: written in the same transaction as the facts that ask for it. */
+export interface OutboxDoc {
+  _id: BatchId;
+  job: 'apply' | SettleKind;
+  tries: number;
+  /** Not before; moves with each enqueueing and each failed try. */
+  at: Date;
+  error?: string;
+  /** Planned new learner → the one that another source created meanwhile. */
+  instead?: [LearnerId, LearnerId][];
+}
+
+/** One operation that could not be applied (R27). */
+export interface SetAsideDoc {
+  _id: string;
+  run: RunId;
+  batch: number;
+  feed: SourceName | null;
+  job: 'apply' | SettleKind;
+  learner: LearnerId;
+  groups: GroupId[];
+  error: { code: string; message: string };
+  tries: { at: Date; message: string }[];
+  retryAt: Date | null;
+  createdAt: Date;
+  /** The operation itself: for `apply` a change of the batch. */
+  change?: Change;
+}
+
+export interface AuditDoc {
+  _id: BatchId & { step: string };
+  at: Date;
+  by: string;
+  why: string;
+  learners: LearnerId[];
+  /** Settlements: what became of the subscriptions, one entry a learner that changed. */
+  events?: { learner: LearnerId; events: SubscriptionEvent[] }[];
+  /** Applications: planned new learner → the one that another source had created meanwhile. */
+  instead?: [LearnerId, LearnerId][];
+  /** Structure changes and direct grants. */
+  detail?: unknown;
+  counts: Record<string, number>;
+}
+
+export interface RejectedDoc {
+  _id: { run: RunId; attempt: number; row: number };
+  code: string;
+  message: string;
+  bytes: Uint8Array;
+}
+
+export interface TablePartDoc {
+  _id: { table: string; part: number };
+  bytes: Uint8Array;
+}
+
+export interface MetaDoc {
+  _id: string;
+  next?: number;
+  revision?: number;
+  keys?: number;
+}
+
+const options = { versionKey: false, strict: 'throw', id: false, minimize: false } as const;
+const Mixed = Schema.Types.Mixed;
+
+function schemas() {
+  const learners = new Schema(
+    {
+      _id: Number,
+      externalId: String,
+      email: String,
+      emailKey: String,
+      firstName: String,
+      lastName: String,
+      status: { type: String, enum: ['active', 'inactive'] },
+      attributes: Mixed,
+      memberships: [Mixed],
+      holds: [Mixed],
+      lookAgain: { type: [Mixed], default: undefined },
+      revision: Number,
+    },
+    { ...options, collection: 'learners' },
+  );
+  learners.index({ externalId: 1 }, { unique: true, sparse: true });
+  learners.index({ emailKey: 1 }, { unique: true, sparse: true });
+  learners.index({ 'memberships.group': 1 });
+  learners.index({ 'lookAgain.feed': 1 }, { sparse: true });
+
+  const groups = new Schema(
+    {
+      _id: Number,
+      externalId: String,
+      name: { type: String, required: true },
+      parent: Number,
+      instructors: [String],
+      subenvironments: [String],
+      courses: [Number],
+      revision: Number,
+    },
+    { ...options, collection: 'groups' },
+  );
+  groups.index({ externalId: 1 }, { unique: true, sparse: true });
+  groups.index({ parent: 1 });
+  groups.index({ courses: 1 });
+
+  const courses = new Schema(
+    { _id: Number, externalId: String, name: { type: String, required: true }, subenvironment: String },
+    { ...options, collection: 'courses' },
+  );
+  courses.index({ externalId: 1 }, { unique: true, sparse: true });
+
+  const subscriptions = new Schema(
+    { _id: Number, revision: Number, due: Date, items: [Mixed] },
+    { ...options, collection: 'subscriptions' },
+  );
+  subscriptions.index({ 'items.course': 1, 'items.status': 1 });
+  subscriptions.index({ due: 1 }, { sparse: true });
+
+  const progress = new Schema(
+    { _id: Mixed, completion: Number, score: Number, activities: [Mixed], updatedAt: Date },
+    { ...options, collection: 'progress' },
+  );
+  const purged = new Schema(
+    { _id: Mixed, subscription: Mixed, progress: Mixed, purgedAt: Date, until: Date },
+    { ...options, collection: 'purged' },
+  );
+  purged.index({ until: 1 }, { expireAfterSeconds: 0 });
+  purged.index({ '_id.run': 1 });
+
+  const feeds = new Schema(
+    { _id: String, text: String, origin: String, leaverCourses: String, applied: Mixed, held: Mixed, revision: Number },
+    { ...options, collection: 'feeds' },
+  );
+
+  const runs = new Schema(
+    {
+      _id: String,
+      kind: String,
+      feed: String,
+      state: String,
+      history: [Mixed],
+      working: Boolean,
+      preview: Boolean,
+      approve: Boolean,
+      mode: String,
+      source: Mixed,
+      settings: String,
+      attempt: Number,
+      lease: Mixed,
+      by: String,
+      createdAt: Date,
+      startedAt: Date,
+      finishedAt: Date,
+      error: Mixed,
+      report: Mixed,
+      outcome: Mixed,
+      stages: [Mixed],
+      batches: Number,
+      structureChange: Mixed,
+    },
+    { ...options, collection: 'runs' },
+  );
+  runs.index({ feed: 1 }, { unique: true, partialFilterExpression: { working: true }, name: 'one_run_of_a_feed' });
+  runs.index({ createdAt: -1 });
+  runs.index({ feed: 1, createdAt: -1 });
+  runs.index({ state: 1 });
+
+  const batches = new Schema(
+    { _id: Mixed, settle: String, creates: Boolean, changes: [Mixed], learners: [Number], ending: Mixed },
+    { ...options, collection: 'batches' },
+  );
+  const outbox = new Schema(
+    { _id: Mixed, job: String, tries: Number, at: Date, error: String, instead: Mixed },
+    { ...options, collection: 'outbox' },
+  );
+  outbox.index({ at: 1 });
+  const setAside = new Schema(
+    {
+      _id: String,
+      run: String,
+      batch: Number,
+      feed: String,
+      job: String,
+      learner: Number,
+      groups: [Number],
+      error: Mixed,
+      tries: [Mixed],
+      retryAt: Date,
+      createdAt: Date,
+      change: Mixed,
+    },
+    { ...options, collection: 'setAside' },
+  );
+  setAside.index({ run: 1 });
+  setAside.index({ retryAt: 1 });
+
+  const audit = new Schema(
+    {
+      _id: Mixed,
+      at: Date,
+      by: String,
+      why: String,
+      learners: [Number],
+      events: Mixed,
+      instead: Mixed,
+      detail: Mixed,
+      counts: Mixed,
+    },
+    { ...options, collection: 'audit' },
+  );
+  audit.index({ learners: 1 });
+  audit.index({ at: 1 });
+
+  const rejected = new Schema(
+    { _id: Mixed, code: String, message: String, bytes: Buffer },
+    { ...options, collection: 'rejected' },
+  );
+  const tables = new Schema({ _id: Mixed, bytes: Buffer }, { ...options, collection: 'lastApplied' });
+  const meta = new Schema({ _id: String, next: Number, revision: Number, keys: Number }, { ...options, collection: 'meta' });
+
+  return { learners, groups, courses, subscriptions, progress, purged, feeds, runs, batches, outbox, setAside, audit, rejected, tables, meta };
+}
+
+export type Name = keyof ReturnType<typeof schemas>;
+
+/** Makes all models on the connection; their indexes are built and awaited by `buildIndexes`. */
+export function defineModels(connection: Connection): Record<Name, Model<unknown>> {
+  const made = {} as Record<Name, Model<unknown>>;
+  for (const [name, schema] of Object.entries(schemas())) {
+    schema.set('autoIndex', false);
+    schema.set('autoCreate', false);
+    made[name as Name] = connection.model(name, schema) as Model<unknown>;
+  }
+  return made;
+}
+
+/** Work waits until the collections and their indexes stand (transactions cannot create them in passing). */
+export async function buildIndexes(models: Record<Name, Model<unknown>>): Promise<void> {
+  for (const model of Object.values(models)) {
+    await model.createCollection();
+    await model.createIndexes();
+  }
+}
+
+export const mongo = mongoose.mongo;

@@ -1,0 +1,54 @@
+import type { RunId, SourceName } from '../domain/ids.ts';
+import { mayFollow, type RunState } from '../domain/run.ts';
+import type { RunDoc } from './models.ts';
+import { type Session, type Store, within } from './store.ts';
+
+/** The fields of a run that a change of state may write with it. */
+export type RunFields = Partial<Omit<RunDoc, '_id' | 'state' | 'history'>>;
+
+/**
+ * Compare-and-set of a run's state (R22): true where this call made the change. False: it was in another state
+ * (or another try's) by now, and nothing was written.
+ */
+export async function moveRun(
+  store: Store,
+  run: { _id: RunId; state: RunState; attempt?: number },
+  to: RunState,
+  { by, at, note, set, unset, session }: { by: string; at: Date; note?: string; set?: RunFields; unset?: (keyof RunFields)[]; session?: Session },
+): Promise<boolean> {
+  if (!mayFollow(run.state, to)) return false;
+  const filter = { _id: run._id, state: run.state, ...(run.attempt !== undefined && { attempt: run.attempt }) };
+  const { modifiedCount } = await store.runs.updateOne(
+    filter,
+    {
+      $set: { ...set, state: to },
+      $push: { history: { state: to, at, by, ...(note && { note }) } },
+      ...(unset && unset.length > 0 && { $unset: Object.fromEntries(unset.map((key) => [key, ''])) }),
+    },
+    within(session),
+  );
+  return modifiedCount === 1;
+}
+
+export function readRun(store: Store, id: RunId): Promise<RunDoc | null> {
+  return store.runs.findOne({ _id: id });
+}
+
+export function latestRuns(store: Store, { feed, limit }: { feed?: SourceName; limit: number }): Promise<RunDoc[]> {
+  return store.runs
+    .find(feed === undefined ? {} : { feed })
+    .sort({ createdAt: -1, _id: -1 })
+    .limit(limit)
+    .toArray();
+}
+
+/** Memberships that the feed's applied runs took away since then (limits that sum over time). */
+export async function lostSince(store: Store, feed: SourceName, since: Date): Promise<number> {
+  const [sum] = await store.runs
+    .aggregate<{ lost: number }>([
+      { $match: { feed, createdAt: { $gte: since }, state: { $in: ['applying', 'reconciling', 'completed'] } } },
+      { $group: { _id: null, lost: { $sum: '$outcome.lost' } } },
+    ])
+    .toArray();
+  return sum?.lost ?? 0;
+}

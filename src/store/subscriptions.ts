@@ -1,0 +1,89 @@
+import type { CourseId, LearnerId, RunId } from '../domain/ids.ts';
+import type { Settlement, Subscriptions } from '../domain/settle.ts';
+import type { ProgressId, PurgedDoc, SubscriptionsDoc } from './models.ts';
+import { type Session, type Store, within } from './store.ts';
+
+export function toSubscriptions({ _id, ...rest }: SubscriptionsDoc): Subscriptions {
+  return { learner: _id, ...rest };
+}
+
+export async function readSubscriptions(store: Store, ids: readonly LearnerId[], session?: Session): Promise<Map<LearnerId, Subscriptions>> {
+  const found = new Map<LearnerId, Subscriptions>();
+  for await (const doc of store.subscriptions.find({ _id: { $in: ids as LearnerId[] } }, within(session))) {
+    found.set(doc._id, toSubscriptions(doc));
+  }
+  return found;
+}
+
+export interface WriteSettlements {
+  readonly run: RunId;
+  readonly now: Date;
+  /** Until when purged results stay restorable (R11); undefined = they are gone at once. */
+  readonly retainUntil: Date | undefined;
+}
+
+/**
+ * Writes settlements and moves purged results aside, in the session's transaction. The revision read is the fence:
+ * a write on top of a newer one fails the transaction.
+ */
+export async function writeSettlements(
+  store: Store,
+  session: Session,
+  settlements: readonly Settlement[],
+  held: ReadonlyMap<LearnerId, Subscriptions>,
+  { run, now, retainUntil }: WriteSettlements,
+): Promise<void> {
+  const inserts: SubscriptionsDoc[] = [];
+  const updates = [];
+  for (const { learner, items, due, changed } of settlements) {
+    if (!changed) continue;
+    const before = held.get(learner);
+    const doc: SubscriptionsDoc = { _id: learner, revision: (before?.revision ?? 0) + 1, ...(due && { due }), items: [...items] };
+    if (!before) {
+      if (items.length > 0 || due) inserts.push(doc);
+    } else updates.push({ replaceOne: { filter: { _id: learner, revision: before.revision }, replacement: doc } });
+  }
+  if (inserts.length > 0) await store.subscriptions.insertMany(inserts, { session, ordered: false });
+  if (updates.length > 0) {
+    const { matchedCount } = await store.subscriptions.bulkWrite(updates, { session, ordered: false });
+    if (matchedCount !== updates.length) throw new Error('A learner was settled by another worker meanwhile.');
+  }
+  await purgeResults(store, session, settlements, held, { run, now, retainUntil });
+}
+
+async function purgeResults(
+  store: Store,
+  session: Session,
+  settlements: readonly Settlement[],
+  held: ReadonlyMap<LearnerId, Subscriptions>,
+  { run, now, retainUntil }: WriteSettlements,
+): Promise<void> {
+  const ids: ProgressId[] = settlements.flatMap(({ learner, purge }) => purge.map((course) => ({ learner, course })));
+  if (ids.length === 0) return;
+  const results = await store.progress.find({ _id: { $in: ids } }, { session }).toArray();
+  const key = (learner: LearnerId, course: CourseId) => `${learner} ${course}`;
+  const progress = new Map(results.map((doc) => [key(doc._id.learner, doc._id.course), doc]));
+  if (retainUntil) {
+    const purged: PurgedDoc[] = [];
+    for (const { learner, course } of ids) {
+      const subscription = held.get(learner)?.items.find((item) => item.course === course);
+      const result = progress.get(key(learner, course));
+      if (!subscription && !result) continue;
+      const { _id: _, ...rest } = result ?? { _id: undefined };
+      purged.push({
+        _id: { learner, course, run },
+        ...(subscription && { subscription }),
+        ...(result && { progress: rest as Omit<typeof result, '_id'> }),
+        purgedAt: now,
+        until: retainUntil,
+      });
+    }
+    if (purged.length > 0) {
+      await store.purged.bulkWrite(
+        purged.map(({ _id, ...doc }) => ({ replaceOne: { filter: { _id }, replacement: doc, upsert: true } })),
+        { session, ordered: false },
+      );
+    }
+  }
+  if (results.length > 0) await store.progress.deleteMany({ _id: { $in: results.map((doc) => doc._id) } }, { session });
+}
