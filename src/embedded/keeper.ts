@@ -11,8 +11,8 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { ServerName } from './identity.ts';
 import { type Holder, takeLock } from './lock.ts';
-import { type Ask, onMessage, send } from './messages.ts';
-import { commandOf, isAlive } from './process.ts';
+import { onAsk, send } from './messages.ts';
+import { commandOf, isAlive, sendSignal } from './process.ts';
 import type { Order } from './programs.ts';
 import { type Supervised, supervise } from './supervisor.ts';
 
@@ -30,7 +30,7 @@ const servers = new Map<ServerName, Promise<Supervised>>();
 const pids: Partial<Record<ServerName, number>> = {};
 let ending = false;
 let release = (): void => {};
-let record = (_: Readonly<Record<string, number>>): void => {};
+let record: (servers: Readonly<Record<string, number>>) => void = () => {};
 let cleared: Promise<void> = Promise.resolve();
 
 const door = createServer({ allowHalfOpen: true }, welcome);
@@ -64,7 +64,7 @@ function welcome(client: Socket): void {
   client.on('error', () => {});
   client.on('end', leave);
   client.on('close', leave);
-  onMessage<Ask>(client, ({ order }) => void serve(client, order));
+  onAsk(client, ({ order }) => void serve(client, order));
   send(client, { kind: 'hello', running: [...servers.keys()] });
 }
 
@@ -88,7 +88,7 @@ async function serve(client: Socket, order: Order): Promise<void> {
 async function clearAway(stale: Holder | undefined): Promise<void> {
   for (const pid of Object.values(stale?.servers ?? {})) {
     while (isAlive(pid) && commandOf(pid).includes(home)) {
-      process.kill(pid, 'SIGKILL');
+      sendSignal(pid, 'SIGKILL');
       await pause(10);
     }
   }

@@ -1,15 +1,14 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { connect } from 'node:net';
-import { extname, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { ServerFailed } from './errors.ts';
 import type { ServerName } from './identity.ts';
 import { holderLives, readHolder } from './lock.ts';
-import { onMessage, send, type Tell } from './messages.ts';
+import { onTell, send, type Tell } from './messages.ts';
 import type { Order } from './programs.ts';
+import { scriptBeside } from './script.ts';
 
 type Told = Extract<Tell, { kind: 'started' | 'failed' }>;
 
@@ -45,16 +44,18 @@ export async function joinKeeper(home: string, sweep?: string): Promise<KeeperCl
   );
 }
 
-/** Runs from dist as plain JavaScript, from a checkout through tsx. */
 function startKeeper(home: string, sweep: string | undefined): { readonly ended: () => boolean } {
-  const extension = extname(import.meta.url);
-  const script = fileURLToPath(new URL(`./keeper${extension}`, import.meta.url));
-  const loader = extension === '.ts' ? ['--import', createRequire(import.meta.url).resolve('tsx')] : [];
   const log = openSync(join(home, 'keeper.log'), 'a', 0o600);
   const { NODE_OPTIONS: _, ...env } = process.env;
-  const keeper = spawn(process.execPath, [...loader, script, home, ...(sweep === undefined ? [] : [sweep])], {
-    ...{ detached: true, stdio: ['ignore', log, log], env },
-  });
+  const keeper = spawn(
+    process.execPath,
+    [...scriptBeside(import.meta.url, 'keeper'), home, ...(sweep === undefined ? [] : [sweep])],
+    {
+      detached: true,
+      stdio: ['ignore', log, log],
+      env,
+    },
+  );
   closeSync(log);
   keeper.unref();
   let over = false;
@@ -70,7 +71,7 @@ async function greet(path: string): Promise<KeeperClient | undefined> {
   const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
   socket.on('error', () => {});
   const hello = new Promise<readonly ServerName[]>((resolve) =>
-    onMessage<Tell>(socket, (tell) => {
+    onTell(socket, (tell) => {
       if (tell.kind === 'hello') resolve(tell.running);
       else awaited.get(tell.server)?.(tell);
     }),

@@ -17,6 +17,10 @@ export function send(socket: Socket, message: Ask | Tell): void {
 }
 
 /** One JSON document a line. */
-export function onMessage<T extends Ask | Tell>(socket: Socket, receive: (message: T) => void): void {
-  createInterface(socket).on('line', (line) => receive(JSON.parse(line) as T));
+export function onAsk(socket: Socket, receive: (ask: Ask) => void): void {
+  createInterface(socket).on('line', (line) => receive(JSON.parse(line) as Ask));
+}
+
+export function onTell(socket: Socket, receive: (tell: Tell) => void): void {
+  createInterface(socket).on('line', (line) => receive(JSON.parse(line) as Tell));
 }

@@ -11,6 +11,15 @@ export function isAlive(pid: number): boolean {
   return !/^State:\s+Z/m.test(procFile(pid, 'status') ?? '');
 }
 
+/** Sends a signal that is meant to end a process. */
+export function sendSignal(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // It has ended already, which is what was wanted.
+  }
+}
+
 /** What tells this process from a later one of the same id; empty where the system does not say. */
 export function startOf(pid: number): string {
   const stat = procFile(pid, 'stat');

@@ -33,13 +33,23 @@ export function programOf(order: Order, home: string, port: number, password: st
 
 /** MongoDB 6.0.5 is old: without zlib, whose decompression was unsafe in old versions. */
 function mongod(order: Order, data: string, port: number, key: string): Program {
-  const parameters = ['diagnosticDataCollectionEnabled=false', ...(order.testCommands ? ['enableTestCommands=1'] : [])];
+  const options = {
+    dbpath: data,
+    port: String(port),
+    bind_ip: '127.0.0.1',
+    replSet: REPLICA_SET,
+    oplogSize: String(OPLOG_MB),
+    keyFile: key,
+    networkMessageCompressors: 'snappy,zstd',
+    wiredTigerCacheSizeGB: String(order.cacheGB ?? 0.5),
+  };
+  const parameters = ['diagnosticDataCollectionEnabled=false', `enableTestCommands=${order.testCommands ? 1 : 0}`];
   return {
     command: [
       order.binary,
-      ...['--dbpath', data, '--port', String(port), '--bind_ip', '127.0.0.1', '--nounixsocket', '--quiet'],
-      ...['--replSet', REPLICA_SET, '--oplogSize', String(OPLOG_MB), '--keyFile', key],
-      ...['--networkMessageCompressors', 'snappy,zstd', '--wiredTigerCacheSizeGB', String(order.cacheGB ?? 0.5)],
+      '--quiet',
+      '--nounixsocket',
+      ...Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]),
       ...parameters.flatMap((parameter) => ['--setParameter', parameter]),
     ],
     ready: (enough) => ready(port, enough),

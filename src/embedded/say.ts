@@ -34,10 +34,10 @@ export function sayOn(stream: NodeJS.WriteStream = process.stderr): Say {
         open = true;
       } else {
         const tenth = Math.floor(share === undefined ? done / 10_000_000 : share * 10);
-        if (tenth > lastTenth) stream.write(`${what} ${figure}\n`);
+        if (tenth !== lastTenth) stream.write(`${what} ${figure}\n`);
         lastTenth = tenth;
       }
-      if (share === 1) endBar();
+      if (share === 1 && open) endBar();
     },
   };
 }

