@@ -111,7 +111,7 @@ function problemsOf(issue: z.core.$ZodIssue): FeedProblem[] {
 
 /** Keys that the schema knows at a path; walks through what wraps an object (optional, default, preprocess, refine). */
 function keysAt(schema: z.core.$ZodType, path: Path): string[] {
-  const def = (schema as z.core.$ZodTypes)._zod.def;
+  const def = defOf(schema);
   switch (def.type) {
     case 'object': {
       if (path.length === 0)
@@ -129,12 +129,16 @@ function keysAt(schema: z.core.$ZodType, path: Path): string[] {
     case 'prefault':
       return keysAt(def.innerType, path);
     case 'pipe': {
-      const inner = (def.in as z.core.$ZodTypes)._zod.def.type === 'transform' ? def.out : def.in;
+      const inner = defOf(def.in).type === 'transform' ? def.out : def.in;
       return keysAt(inner, path);
     }
     default:
       return [];
   }
+}
+
+function defOf(schema: z.core.$ZodType): z.core.$ZodTypes['_zod']['def'] {
+  return (schema as z.ZodType).def as z.core.$ZodTypes['_zod']['def'];
 }
 
 /** Offset of the key or value at a path; where it is missing, of the nearest section that is there. */

@@ -1,0 +1,38 @@
+import { MusterError } from '../domain/errors.ts';
+
+/** The source is not there, or cannot be read. */
+export class SourceUnavailable extends MusterError {
+  readonly code = 'source-unavailable';
+}
+
+/** The file grew, shrank or was replaced while it was read. */
+export class SourceChanged extends MusterError {
+  readonly code = 'source-changed';
+
+  constructor(path: string) {
+    super(
+      `${path} was changed while it was read. Nothing was changed. Import it again once whatever writes it has finished.`,
+    );
+  }
+}
+
+/** The file has no header that fits the feed (R16). */
+export class HeaderUnfit extends MusterError {
+  readonly code = 'header-unfit';
+}
+
+/** The file breaks off within a row (R16). `row`: of the file, header = 1. */
+export class BrokenOff extends MusterError {
+  readonly code = 'broken-off';
+  readonly row: number;
+
+  constructor(name: string, row: number, how: string) {
+    super(`${name} breaks off within row ${row}: ${how}. Nothing was changed. Have the file delivered again, whole.`);
+    this.row = row;
+  }
+}
+
+/** The bytes are not text in the encoding that the file was taken to have. */
+export class WrongEncoding extends MusterError {
+  readonly code = 'wrong-encoding';
+}
