@@ -22,4 +22,11 @@ export class LearnerSet {
   has(id: LearnerId): boolean {
     return ((this.#bits[id >>> 3] ?? 0) & (1 << (id & 7))) !== 0;
   }
+
+  *[Symbol.iterator](): Generator<LearnerId> {
+    for (const [at, byte] of this.#bits.entries()) {
+      if (byte === 0) continue;
+      for (let bit = 0; bit < 8; bit += 1) if ((byte & (1 << bit)) !== 0) yield (at * 8 + bit) as LearnerId;
+    }
+  }
 }

@@ -6,7 +6,6 @@ import type { Learner } from '../domain/learner.ts';
 import { type LearnerPlan, planLearner } from '../domain/planLearner.ts';
 import type { FeedPolicy } from '../domain/policy.ts';
 import { fold, type Structure } from '../domain/structure.ts';
-import { reserve } from '../store/counters.ts';
 import { countMembers, learnersByEmail, learnersByExternalId, learnersById } from '../store/learners.ts';
 import type { FeedDoc, RunDoc } from '../store/models.ts';
 import { lostSince } from '../store/runs.ts';
@@ -30,6 +29,8 @@ export interface PlanRunInput {
   /** Learners of the last applied run who may have left: those of lost rows, or all where rows cannot be compared. */
   readonly candidates: Iterable<LearnerId>;
   readonly windowOption: (source: SourceName) => RemovalOption;
+  /** Gives out numbers for learners to be created: the first of so many. */
+  readonly newLearnerIds: (count: number) => Promise<number>;
   readonly now: Date;
 }
 
@@ -109,7 +110,7 @@ class Planning {
       const live = stored ? await this.#find(claims) : new Map<ExternalId, Learner>();
       const unknown = claims.filter(({ externalId }) => !live.has(externalId));
       const made = policy.unknownLearner === 'create' ? unknown.filter(({ status }) => status === 'active') : [];
-      let next = made.length > 0 ? await reserve(store, 'learners', made.length) : 0;
+      let next = made.length > 0 ? await this.#in.newLearnerIds(made.length) : 0;
       if (policy.unknownLearner === 'reject' && unknown.length > 0) await this.#rejectUnknown(unknown);
       const planned: { change: Change; live: Learner | undefined }[] = [];
       for (const claim of claims) {

@@ -53,3 +53,22 @@ export async function memberIds(store: Store, groups: readonly GroupId[]): Promi
 export function countMembers(store: Store, group: GroupId): Promise<number> {
   return store.learners.countDocuments({ 'memberships.group': group });
 }
+
+/** Numbers of stored learners by External ID; answered from the index. */
+export async function learnerIdsByExternalId(store: Store, ids: readonly ExternalId[]): Promise<Map<ExternalId, LearnerId>> {
+  const found = new Map<ExternalId, LearnerId>();
+  for (let at = 0; at < ids.length; at += 5_000) {
+    const some = ids.slice(at, at + 5_000);
+    const docs = store.learners.find({ externalId: { $in: some } }, { projection: { externalId: 1 } });
+    for await (const doc of docs) found.set(doc.externalId as ExternalId, doc._id);
+  }
+  return found;
+}
+
+/** Everybody whom the feed names or holds in a group: a scan, for when there is no packed table to tell. */
+export async function learnersHeldBy(store: Store, feed: SourceName): Promise<LearnerId[]> {
+  const docs = await store.learners
+    .find({ $or: [{ 'holds.feed': feed }, { 'memberships.sources.source': feed }] }, { projection: { _id: 1 } })
+    .toArray();
+  return docs.map((doc) => doc._id);
+}

@@ -80,6 +80,8 @@ export interface Applied {
   tableParts: number;
   /** Key of the row hashes, hex. */
   hashKey: string;
+  /** Rejected rows, and learners at whom the next run must look whatever their rows: 0 = the same bytes are no news. */
+  again: number;
 }
 
 export interface RunDoc {
@@ -110,6 +112,8 @@ export interface RunDoc {
   outcome?: unknown;
   stages: { name: string; ms: number }[];
   batches?: number;
+  /** What `muster runs rejected` needs to write rows as the file had them. */
+  rejectedLayout?: unknown;
   structureChange?: unknown;
 }
 
@@ -289,6 +293,7 @@ function schemas() {
       outcome: Mixed,
       stages: [Mixed],
       batches: Number,
+      rejectedLayout: Mixed,
       structureChange: Mixed,
     },
     { ...options, collection: 'runs' },

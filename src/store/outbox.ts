@@ -25,3 +25,15 @@ export async function addEntries(store: Store, entries: readonly OutboxDoc[], se
     { ordered: false, ...(session && { session }) },
   );
 }
+
+/** The entries are enqueued: look at those that are still there, and still wait for the same job, at that time. */
+export async function postpone(store: Store, entries: readonly OutboxDoc[], at: Date): Promise<void> {
+  if (entries.length === 0) return;
+  await store.outbox.bulkWrite(
+    entries.map(({ _id, job }) => ({ updateOne: { filter: { _id, job }, update: { $set: { at } } } })),
+    { ordered: false },
+  );
+}
+
+/** Work that is enqueued by the one who writes it: the relay looks this much later, ms, whether it is still there. */
+export const ENQUEUED_BY_WRITER = 5_000;

@@ -52,3 +52,12 @@ export async function lostSince(store: Store, feed: SourceName, since: Date): Pr
     .toArray();
   return sum?.lost ?? 0;
 }
+
+/** A newer plan takes the place of what is held of the same feed. */
+export async function supersedeHeld(store: Store, by: RunDoc, at: Date): Promise<void> {
+  const older = { feed: by.feed, kind: 'feed' as const, state: 'held' as const, _id: { $ne: by._id } };
+  await store.runs.updateMany(older, {
+    $set: { state: 'superseded', finishedAt: at },
+    $push: { history: { state: 'superseded', at, by: by._id } },
+  });
+}

@@ -1,0 +1,64 @@
+import { Queue } from 'bullmq';
+import type { Redis } from 'ioredis';
+import { JOBS, type Job, type JobName } from './job.ts';
+
+/** What waits in the outbox, as a job. */
+export interface Waiting {
+  readonly run: string;
+  readonly batch: number;
+  readonly job: Exclude<JobName, 'import'>;
+}
+
+/** The producers' side: one BullMQ queue a kind of job, with ids that make a second `add` harmless. */
+export class Queues {
+  readonly #queues: ReadonlyMap<JobName, Queue>;
+  readonly #jobs: ReadonlyMap<JobName, Pick<Job<never>, 'retry'>>;
+  readonly prefix: string;
+  readonly redis: Redis;
+
+  constructor(redis: Redis, prefix: string, jobs: readonly Pick<Job<never>, 'name' | 'retry' | 'concurrency'>[]) {
+    this.redis = redis;
+    this.prefix = prefix;
+    this.#jobs = new Map(jobs.map((job) => [job.name, job]));
+    this.#queues = new Map(JOBS.map((name) => [name, new Queue(name, { connection: redis, prefix })]));
+    // Without a listener an 'error' of the connection would end the process.
+    for (const queue of this.#queues.values()) queue.on('error', () => undefined);
+  }
+
+  queue(name: JobName): Queue {
+    return this.#queues.get(name) as Queue;
+  }
+
+  /** Enqueues batches. An entry that is enqueued already is left as it is. */
+  async add(entries: readonly Waiting[]): Promise<void> {
+    for (const name of JOBS) {
+      const mine = entries.filter(({ job }) => job === name);
+      if (mine.length === 0) continue;
+      await this.queue(name).addBulk(
+        mine.map(({ run, batch }) => ({
+          name,
+          data: { run, batch },
+          opts: { ...this.#options(name), jobId: `${run}-${batch}-${name}` },
+        })),
+      );
+    }
+  }
+
+  async addImport(run: string): Promise<void> {
+    await this.queue('import').add('import', { run }, { ...this.#options('import'), jobId: `import-${run}` });
+  }
+
+  #options(name: JobName) {
+    const retry = this.#jobs.get(name)?.retry ?? { attempts: 1, delay: 1000 };
+    return {
+      attempts: retry.attempts,
+      backoff: { type: 'exponential', delay: retry.delay, jitter: 0.5 },
+      removeOnComplete: true,
+      removeOnFail: true,
+    };
+  }
+
+  async close(): Promise<void> {
+    for (const queue of this.#queues.values()) await queue.close();
+  }
+}

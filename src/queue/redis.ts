@@ -1,0 +1,21 @@
+import { Redis, type RedisOptions } from 'ioredis';
+
+/** The longest pause between two tries to connect again, ms: work goes on this soon after Redis is back. */
+const RECONNECT_CAP = 1_000;
+
+/**
+ * A connection for producers (fails fast: the relay finds again what was not enqueued) or for workers (waits).
+ * Reconnects for ever with a capped delay.
+ */
+export function connectRedis(url: string, use: 'producer' | 'worker', log: (error: Error) => void): Redis {
+  const options: RedisOptions = {
+    maxRetriesPerRequest: use === 'worker' ? null : 1,
+    enableOfflineQueue: true,
+    connectTimeout: 5_000,
+    retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 6), RECONNECT_CAP),
+    lazyConnect: false,
+  };
+  const redis = new Redis(url, options);
+  redis.on('error', log);
+  return redis;
+}

@@ -1,0 +1,59 @@
+import { Worker } from 'bullmq';
+import type { Redis } from 'ioredis';
+import type { Logger } from 'pino';
+import type { Job } from './job.ts';
+import type { Queues } from './queues.ts';
+
+export interface WorkersOptions<Context> {
+  readonly queues: Queues;
+  /** Connection for workers: waits for Redis as long as it takes. */
+  readonly redis: Redis;
+  readonly jobs: readonly Job<Context>[];
+  readonly context: Context;
+  readonly concurrency: number;
+  readonly log: Logger;
+}
+
+export interface Workers {
+  /** Lets running jobs end, at most `ms`; what is left is taken up again after its lock has run out. */
+  stop(ms: number): Promise<void>;
+}
+
+/** A worker that dies is noticed this soon, ms: its job is then given to another. A late write is fenced off by the outbox. */
+const LOCK = 10_000;
+
+export async function startWorkers<Context>(options: WorkersOptions<Context>): Promise<Workers> {
+  const { queues, redis, jobs, context, log } = options;
+  for (const { name, concurrency } of jobs) {
+    if (concurrency?.global) await queues.queue(name).setGlobalConcurrency(concurrency.global);
+  }
+  const workers = jobs.map((job) => {
+    const worker = new Worker(job.name, async ({ data }) => job.handle(job.payload.parse(data), context), {
+      connection: redis,
+      prefix: queues.prefix,
+      concurrency: job.concurrency?.here ?? options.concurrency,
+      lockDuration: LOCK,
+      stalledInterval: LOCK / 2,
+      maxStalledCount: 1_000_000,
+      drainDelay: 1,
+      removeOnComplete: { count: 0 },
+      removeOnFail: { count: 0 },
+    });
+    worker.on('error', (error) => log.warn({ job: job.name, code: (error as { code?: string }).code }, 'queue is not reachable'));
+    worker.on('failed', (failed, error) =>
+      log.error({ job: job.name, id: failed?.id, tries: failed?.attemptsMade, error: error.name, code: (error as { code?: unknown }).code }, 'job failed'),
+    );
+    return worker;
+  });
+  return {
+    async stop(ms) {
+      const closing = Promise.all(workers.map((worker) => worker.close()));
+      let timer: NodeJS.Timeout | undefined;
+      const late = new Promise<'late'>((resolve) => {
+        timer = setTimeout(() => resolve('late'), ms);
+      });
+      if ((await Promise.race([closing, late])) === 'late') await Promise.all(workers.map((worker) => worker.close(true)));
+      clearTimeout(timer);
+    },
+  };
+}

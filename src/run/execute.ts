@@ -1,0 +1,296 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import type { Rejection } from '../domain/claim.ts';
+import { MusterError } from '../domain/errors.ts';
+import type { GroupId, LearnerId } from '../domain/ids.ts';
+import type { Structure } from '../domain/structure.ts';
+import { type FeedReader, openFeed } from '../feed/reader.ts';
+import { RowTable, RowTableWriter } from '../feed/rows/table.ts';
+import { type SourceFile, sha256Of } from '../feed/sources/file.ts';
+import { type FeedSettings, policyOf } from '../settings/feed.ts';
+import { reserve } from '../store/counters.ts';
+import { isDuplicateKey } from '../store/failures.ts';
+import { readFeedDoc, readWindowOption, settingsOf } from '../store/feeds.ts';
+import { learnerIdsByExternalId, learnersHeldBy, learnersToLookAt } from '../store/learners.ts';
+import type { Applied, FeedDoc, RunDoc } from '../store/models.ts';
+import { ofRun } from '../store/outbox.ts';
+import { moveRun, readRun, supersedeHeld } from '../store/runs.ts';
+import type { Services } from '../store/services.ts';
+import { readStructure } from '../store/structure.ts';
+import { readTable, writeTable } from '../store/tables.ts';
+import { finishRun } from './finish.ts';
+import type { LearnerSet } from './learnerSet.ts';
+import type { Outcome } from './outcome.ts';
+import { planRun } from './planRun.ts';
+import { type Reading, readClaims } from './read.ts';
+import type { RowMap } from './rowMap.ts';
+import { attemptOf, startApplying } from './start.ts';
+
+/** Goes up when the same rows and settings would be understood differently by newer code. */
+const MAPPING_VERSION = 1;
+/** A run whose reader has not been heard of for this long may be taken over, ms. */
+export const LEASE = 30_000;
+/** Ids of what a preview would create: they are nobody's. */
+const PREVIEW_IDS = 4_000_000_000;
+
+/**
+ * Takes a queued run through reading, planning and the guard, and starts applying where nothing holds it. The run
+ * ends `completed` (no change), `planned` (preview), `held`, `applying` or `failed`; nothing is thrown for a feed
+ * that cannot be used: that is a failed run with its error. A run that was killed while reading is read again.
+ */
+export async function executeRun(services: Services, run: RunDoc, file: SourceFile): Promise<RunDoc> {
+  const { store } = services;
+  const taken = await takeRun(services, run);
+  if (!taken) return (await readRun(store, run._id)) as RunDoc;
+  const beat = setInterval(() => void heartbeat(services, taken).catch(() => undefined), LEASE / 6);
+  try {
+    await readAndPlan(services, taken, file);
+  } catch (error) {
+    await failRun(services, taken, error);
+    if (!(error instanceof MusterError)) throw error;
+  } finally {
+    clearInterval(beat);
+  }
+  return (await readRun(store, run._id)) as RunDoc;
+}
+
+/** Compare-and-set into `reading`; undefined where another has it, or the feed has another working run (R23). */
+async function takeRun({ store, clock }: Services, run: RunDoc): Promise<RunDoc | undefined> {
+  const now = clock.now();
+  const lease = { owner: `${hostname()}-${process.pid}`, host: hostname(), pid: process.pid, until: new Date(now.getTime() + LEASE) };
+  const attempt = run.attempt + 1;
+  const set = { attempt, lease, startedAt: run.startedAt ?? now, ...(!run.preview && { working: true }) };
+  try {
+    const moved = await moveRun(store, run, 'reading', { by: run.by, at: now, set });
+    return moved ? { ...run, ...set, state: 'reading' } : undefined;
+  } catch (error) {
+    if (isDuplicateKey(error)) return undefined;
+    throw error;
+  }
+}
+
+async function heartbeat({ store, clock }: Services, run: RunDoc): Promise<void> {
+  const until = new Date(clock.now().getTime() + LEASE);
+  await store.runs.updateOne({ _id: run._id, state: 'reading', attempt: run.attempt }, { $set: { 'lease.until': until } });
+}
+
+export async function failRun({ store, clock, log }: Services, run: RunDoc, error: unknown): Promise<void> {
+  const known = error instanceof MusterError;
+  const { name, message } = error as Error;
+  const code = known ? error.code : name;
+  log.error({ run: run._id, feed: run.feed, code, ...(!known && { err: error }) }, 'run failed');
+  const now = clock.now();
+  const current = await readRun(store, run._id);
+  if (!current || current.attempt !== run.attempt) return;
+  await moveRun(store, current, 'failed', {
+    by: run.by,
+    at: now,
+    set: { finishedAt: now, error: { code, message } },
+    unset: ['working', 'lease'],
+  });
+}
+
+async function readAndPlan(services: Services, run: RunDoc, file: SourceFile): Promise<void> {
+  const { store, clock } = services;
+  const feed = (await readFeedDoc(store, run.feed as string)) as FeedDoc;
+  const settings = settingsOf({ _id: feed._id, text: run.settings ?? feed.text });
+  const started = clock.now();
+  const readAt = started;
+  const structure = await readStructure(store);
+  const digest = digestOf(settings);
+  const lookAgain = await learnersToLookAt(store, feed._id);
+  const { applied } = feed;
+  const comparable = applied !== undefined && applied.settings === digest && applied.keys === structure.keysRevision;
+
+  if (comparable && lookAgain.length === 0 && applied.again === 0 && applied.bytes === file.bytes && !run.preview) {
+    const sha256 = await sha256Of(file);
+    if (sha256 === applied.sha256) return sameAgain(services, run, feed, applied, started);
+  }
+  const reader = await openFeed(file, settings);
+  const table = applied ? await readTable(store, applied) : undefined;
+  const hashKey = applied ? Buffer.from(applied.hashKey, 'hex') : randomBytes(16);
+  let previewId = PREVIEW_IDS;
+  const newIds = async (what: 'groups' | 'learners', count: number): Promise<number> => {
+    if (!run.preview) return reserve(store, what, count);
+    previewId += count;
+    return previewId - count;
+  };
+  const rowTable = table && RowTable.fromParts(table);
+  const policy = policyOf(settings);
+  const reading = await readClaims({
+    reader,
+    policy,
+    structure,
+    hashKey,
+    known: comparable && policy.mode === 'full' ? rowTable : undefined,
+    lookAgain,
+    idsOf: (ids) => learnerIdsByExternalId(store, ids),
+    newGroupIds: async (count) => {
+      const first = count > 0 ? await newIds('groups', count) : 0;
+      return Array.from({ length: count }, (_, at) => (first + at) as GroupId);
+    },
+  });
+  const readMs = clock.now().getTime() - started.getTime();
+  const planStart = clock.now();
+  const plan = await planRun({
+    store,
+    run,
+    feed,
+    policy,
+    structure,
+    reading,
+    candidates: await candidatesOf(services, feed, comparable, rowTable, reading, lookAgain),
+    windowOption: await readWindowOption(store),
+    newLearnerIds: (count) => newIds('learners', count),
+    now: planStart,
+  });
+  await storeRejected(services, run, reader, hashKey, plan.rejections);
+  const tableId = `${run._id}-${run.attempt}`;
+  const writer = run.preview || policy.mode === 'delta' ? undefined : packTable(reading.rowMap, plan.lookAgain);
+  if (writer) await writeTable(store, tableId, writer.parts());
+  await dropAbandoned(services, run);
+
+  const outcome: Outcome = {
+    ...plan.outcome,
+    readAt,
+    applied: {
+      sha256: reading.sha256,
+      bytes: file.bytes,
+      rows: reading.rows.read,
+      settings: digest,
+      keys: structure.keysRevision + (reading.newGroups.size > 0 ? 1 : 0),
+      table: tableId,
+      tableParts: writer?.parts().length ?? 0,
+      hashKey: hashKey.toString('hex'),
+      again: plan.lookAgain.size + plan.outcome.rows.rejected,
+    },
+  };
+  const stages = [
+    { name: 'read', ms: readMs },
+    { name: 'plan', ms: clock.now().getTime() - planStart.getTime() },
+  ];
+  const planned = { ...run, stages, outcome, batches: plan.batches, state: 'planned' as const };
+  const moved = await moveRun(store, run, 'planned', {
+    by: run.by,
+    at: clock.now(),
+    set: {
+      outcome,
+      stages,
+      batches: plan.batches,
+      mode: policy.mode,
+      source: { ...run.source, bytes: file.bytes, sha256: reading.sha256 },
+      rejectedLayout: reader.rejectedLayout,
+      ...(run.preview && { finishedAt: clock.now() }),
+    },
+    ...(run.preview && { unset: ['lease'] }),
+  });
+  if (moved && !run.preview) await decide(services, planned, outcome);
+}
+
+/** What becomes of a complete plan: held, done already, or applied. */
+async function decide(services: Services, run: RunDoc, outcome: Outcome): Promise<void> {
+  const { store, clock } = services;
+  await supersedeHeld(store, run, clock.now());
+  if (outcome.guard.held && !run.approve) {
+    await moveRun(store, run, 'held', { by: 'guard', at: clock.now(), unset: ['working', 'lease'] });
+  } else if (outcome.noChange) await finishRun(services, run);
+  else await startApplying(services, run, run.by, outcome.guard.held ? 'approved beforehand' : undefined);
+}
+
+/** The same bytes, understood the same way, and nobody has touched what the feed holds: no change (R17). */
+async function sameAgain({ store, clock }: Services, run: RunDoc, feed: FeedDoc, applied: Applied, started: Date): Promise<void> {
+  const now = clock.now();
+  const last = await readRun(store, applied.run);
+  const before = last?.outcome as Outcome | undefined;
+  const outcome = {
+    noChange: true,
+    rows: { read: applied.rows, accepted: applied.rows, rejected: 0, repeated: before?.rows.repeated ?? 0 },
+    learners: { created: 0, updated: 0, reactivated: 0, deactivated: 0, unchanged: feed.held.learners },
+    groups: { created: 0 },
+    memberships: { added: 0, removed: 0, unchanged: feed.held.memberships },
+    guard: { held: false, breaches: [] },
+    protected: { learners: 0, groups: 0 },
+    problems: [],
+    lost: 0,
+  };
+  await moveRun(store, run, 'completed', {
+    by: run.by,
+    at: now,
+    set: {
+      outcome,
+      finishedAt: now,
+      stages: [{ name: 'read', ms: now.getTime() - started.getTime() }],
+      source: { ...run.source, bytes: applied.bytes, sha256: applied.sha256 },
+    },
+    unset: ['working', 'lease'],
+  });
+}
+
+/** Digest of all that decides how rows are understood and what follows from them. */
+function digestOf({ schedule: _, notify: __, guard: ___, source: ____, ...settings }: FeedSettings): string {
+  return createHash('sha256').update(JSON.stringify([MAPPING_VERSION, settings])).digest('hex');
+}
+
+/** Learners of the last applied run who may have left. */
+async function candidatesOf(
+  { store }: Services,
+  feed: FeedDoc,
+  comparable: boolean,
+  table: RowTable | undefined,
+  reading: Reading,
+  lookAgain: readonly LearnerId[],
+): Promise<Iterable<LearnerId>> {
+  if (!table) return learnersHeldBy(store, feed._id);
+  if (comparable) return new Set([...reading.lost, ...lookAgain]);
+  const all = new Set<LearnerId>(lookAgain);
+  for (let at = 0; at < table.rows; at += 1) all.add(table.learner(at) as LearnerId);
+  return all;
+}
+
+/** Tonight's rows for tomorrow's comparison; rows of learners who must be looked at again match nothing. */
+function packTable(rowMap: RowMap, lookAgain: LearnerSet): RowTableWriter {
+  const writer = new RowTableWriter();
+  const marked = new Set<LearnerId>();
+  for (let at = 0; at < rowMap.length; at += 1) {
+    const learner = rowMap.learner(at);
+    if (learner === 0) continue;
+    if (lookAgain.has(learner)) {
+      if (!marked.has(learner)) writer.add(0, 0, learner, 0);
+      marked.add(learner);
+      continue;
+    }
+    const [low, high] = rowMap.hash(at);
+    writer.add(low, high, learner, rowMap.flags(at));
+  }
+  for (const learner of lookAgain) if (!marked.has(learner)) writer.add(0, 0, learner, 0);
+  return writer;
+}
+
+/** Keeps rejected rows with their bytes: one more pass over the file, only where there are any. */
+async function storeRejected(
+  { store }: Services,
+  run: RunDoc,
+  reader: FeedReader,
+  key: Uint8Array,
+  rejections: readonly Rejection[],
+): Promise<void> {
+  if (rejections.length === 0) return;
+  const byRow = new Map(rejections.map((rejection) => [rejection.row, rejection]));
+  for await (const { rows, firstRow } of reader.rows(key)) {
+    const docs = [];
+    for (let at = 0; at < rows.count; at += 1) {
+      const rejection = byRow.get(firstRow + at);
+      if (!rejection) continue;
+      const { row, code, message } = rejection;
+      docs.push({ _id: { run: run._id, attempt: run.attempt, row }, code, message, bytes: reader.raw(rows, at) });
+    }
+    if (docs.length > 0) await store.rejected.insertMany(docs, { ordered: false });
+  }
+}
+
+/** Batches and rejected rows of tries at reading that were given up. */
+async function dropAbandoned({ store }: Services, run: RunDoc): Promise<void> {
+  if (run.attempt === 1) return;
+  await store.batches.deleteMany({ _id: { ...ofRun(run._id)._id, $lt: attemptOf(run).$gt } });
+  await store.rejected.deleteMany({ _id: { $gte: { run: run._id } as never, $lt: { run: run._id, attempt: run.attempt } as never } });
+}

@@ -1,0 +1,112 @@
+import type { LearnerId, RunId } from '../domain/ids.ts';
+import type { RunDoc } from '../store/models.ts';
+import { hasWork, ofRun } from '../store/outbox.ts';
+import { moveRun, readRun } from '../store/runs.ts';
+import type { Services } from '../store/services.ts';
+import { NO_SUBSCRIPTIONS, type Outcome, type SubscriptionCounts } from './outcome.ts';
+
+/**
+ * Takes a run as far as its outbox allows: `applying → reconciling` when no batch waits to be applied, `→ completed`
+ * when none waits at all. Called after every batch and by the relay; any number of callers is harmless.
+ */
+export async function advanceRun(services: Services, id: RunId): Promise<void> {
+  const { store, clock } = services;
+  let run = await readRun(store, id);
+  if (run?.state === 'applying' && !(await hasWork(store, id, 'apply'))) {
+    const stages = [...run.stages, { name: 'apply', ms: elapsed(run, 'applying', clock.now()) }];
+    await moveRun(store, run, 'reconciling', { by: 'worker', at: clock.now(), set: { stages } });
+    run = await readRun(store, id);
+  }
+  if (run?.state === 'reconciling' && !(await hasWork(store, id))) await finishRun(services, run);
+}
+
+function elapsed(run: RunDoc, since: RunDoc['state'], now: Date): number {
+  const at = run.history.findLast(({ state }) => state === since)?.at;
+  return at ? now.getTime() - at.getTime() : 0;
+}
+
+/**
+ * Ends a run: sums up what was done, and for a feed moves its pointer to what was applied, in one transaction.
+ * The state read is the fence.
+ */
+export async function finishRun(services: Services, run: RunDoc): Promise<boolean> {
+  const { store, clock } = services;
+  const outcome = run.outcome as Outcome | undefined;
+  const subscriptions = await countEvents(services, run._id);
+  const instead = await renumbered(services, run._id);
+  if (outcome && instead.size > 0) await renumberTable(services, outcome.applied.table, instead);
+  const now = clock.now();
+  const before = run.feed === null ? null : await store.feeds.findOne({ _id: run.feed });
+  const moved = await store.transaction(async (session) => {
+    const stage = run.state === 'reconciling' ? [{ name: 'reconcile', ms: elapsed(run, 'reconciling', now) }] : [];
+    const done = await moveRun(store, run, 'completed', {
+      by: 'worker',
+      at: now,
+      set: {
+        finishedAt: now,
+        stages: [...run.stages, ...stage],
+        ...(outcome ? { outcome: { ...outcome, subscriptions } } : { report: { subscriptions } }),
+      },
+      unset: ['working', 'lease'],
+      session,
+    });
+    if (!done || !outcome || run.kind !== 'feed' || run.feed === null) return done;
+    const { learners, memberships } = outcome.held;
+    await store.feeds.updateOne(
+      { _id: run.feed },
+      {
+        $set: { applied: { ...outcome.applied, run: run._id, at: now }, 'held.learners': learners },
+        $inc: { revision: 1, 'held.memberships': memberships },
+      },
+      { session },
+    );
+    return done;
+  });
+  if (moved && outcome && run.feed !== null) await tidy(services, run.feed, outcome, before?.applied?.table);
+  return moved;
+}
+
+async function countEvents({ store }: Services, run: RunId): Promise<SubscriptionCounts> {
+  const sum: SubscriptionCounts = { ...NO_SUBSCRIPTIONS };
+  const audits = store.audit.find(ofRun(run), { projection: { counts: 1 } });
+  for await (const { counts } of audits) {
+    for (const key of Object.keys(sum) as (keyof SubscriptionCounts)[]) sum[key] += counts[key] ?? 0;
+  }
+  return sum;
+}
+
+async function renumbered({ store }: Services, run: RunId): Promise<Map<LearnerId, LearnerId>> {
+  const audits = await store.audit
+    .find({ ...ofRun(run), instead: { $exists: true } }, { projection: { instead: 1 } })
+    .toArray();
+  return new Map(audits.flatMap((doc) => doc.instead ?? []));
+}
+
+/** Learners that another source created between plan and application: the packed table must name the real ones. */
+async function renumberTable({ store }: Services, table: string, instead: ReadonlyMap<LearnerId, LearnerId>): Promise<void> {
+  const range = { _id: { $gte: { table, part: 0 }, $lt: { table, part: Number.MAX_SAFE_INTEGER } } };
+  for await (const { _id, bytes } of store.tables.find(range, { promoteBuffers: true })) {
+    const copy = Uint8Array.from(bytes);
+    const view = new DataView(copy.buffer);
+    for (let at = 8; at < copy.length; at += 16) {
+      const actual = instead.get(view.getUint32(at, true) as LearnerId);
+      if (actual !== undefined) view.setUint32(at, actual, true);
+    }
+    await store.tables.updateOne({ _id }, { $set: { bytes: copy } });
+  }
+}
+
+/** Marks to look again set less than this before reading began stay for the next run, ms: a change by hand may have been under way, and clocks of several machines differ. */
+const LOOK_AGAIN_MARGIN = 60_000;
+
+async function tidy({ store }: Services, feed: string, outcome: Outcome, oldTable: string | undefined): Promise<void> {
+  if (oldTable && oldTable !== outcome.applied.table) {
+    await store.tables.deleteMany({ _id: { $gte: { table: oldTable, part: 0 }, $lt: { table: oldTable, part: Number.MAX_SAFE_INTEGER } } });
+  }
+  const seen = new Date(outcome.readAt.getTime() - LOOK_AGAIN_MARGIN);
+  const left = { $filter: { input: '$lookAgain', cond: { $not: { $and: [{ $eq: ['$$this.feed', feed] }, { $lte: ['$$this.at', seen] }] } } } };
+  await store.learners.updateMany({ 'lookAgain.feed': feed }, [
+    { $set: { lookAgain: left } },
+    { $set: { lookAgain: { $cond: [{ $eq: ['$lookAgain', []] }, '$$REMOVE', '$lookAgain'] } } },
+  ]);
+}

@@ -1,0 +1,106 @@
+import type { RunId } from '../domain/ids.ts';
+import type { BatchDoc, GroupDoc, OutboxDoc, RunDoc } from '../store/models.ts';
+import { ENQUEUED_BY_WRITER } from '../store/outbox.ts';
+import { moveRun } from '../store/runs.ts';
+import type { Services } from '../store/services.ts';
+import type { Session, Store } from '../store/store.ts';
+import { bumpStructure } from '../store/structure.ts';
+import type { Outcome } from './outcome.ts';
+
+/**
+ * From plan to work, in one transaction: the run's state, the groups that the feed makes, e-mail addresses that
+ * change hands, and an outbox entry for every batch. False: the run was no longer in the state that was read.
+ */
+export async function startApplying({ store, clock }: Services, run: RunDoc, by: string, note?: string): Promise<boolean> {
+  const batches = await store.batches
+    .find({ _id: attemptOf(run) }, { projection: { _id: 1 } })
+    .sort({ _id: 1 })
+    .toArray();
+  return store.transaction(async (session) => {
+    const now = clock.now();
+    const outcome = run.outcome as Outcome | undefined;
+    const moved = await moveRun(store, run, 'applying', {
+      by,
+      at: now,
+      ...(note && { note }),
+      set: { working: true },
+      session,
+    });
+    if (!moved) return false;
+    if (outcome) {
+      await createGroups(store, session, outcome.newGroups);
+      await releaseEmails(store, session, outcome.releases);
+    }
+    const entries = batches.map(({ _id }) => waiting(_id, 'apply', now));
+    if (entries.length > 0) await store.outbox.insertMany(entries, { session });
+    return true;
+  });
+}
+
+/** An outbox entry that its writer enqueues right after the commit. */
+export function waiting(_id: BatchDoc['_id'], job: OutboxDoc['job'], now: Date): OutboxDoc {
+  return { _id, job, tries: 0, at: new Date(now.getTime() + ENQUEUED_BY_WRITER) };
+}
+
+/** Ids of this try's batches: those of abandoned tries are not the run's. */
+export function attemptOf(run: { _id: RunId; attempt: number }): { $gt: BatchDoc['_id']; $lt: BatchDoc['_id'] } {
+  const first = run.attempt * 1_000_000;
+  return { $gt: { run: run._id, batch: first }, $lt: { run: run._id, batch: first + 1_000_000 } };
+}
+
+async function createGroups(store: Store, session: Session, groups: Outcome['newGroups']): Promise<void> {
+  if (groups.length === 0) return;
+  const byExternalId = new Map(groups.map((group) => [group.externalId, group.id]));
+  const parents = groups.flatMap(({ parent }) => (parent && !byExternalId.has(parent) ? [parent] : []));
+  for (const doc of await store.groups.find({ externalId: { $in: parents } }, { session }).toArray()) {
+    byExternalId.set(doc.externalId as never, doc._id);
+  }
+  const docs: GroupDoc[] = groups.map(({ id, externalId, name, parent }) => {
+    const above = parent && byExternalId.get(parent);
+    return {
+      _id: id,
+      externalId,
+      name,
+      ...(above && { parent: above }),
+      instructors: [],
+      subenvironments: [],
+      courses: [],
+      revision: 1,
+    };
+  });
+  await store.groups.insertMany(withoutCircles(docs), { session });
+  await bumpStructure(store, session, { keys: true });
+}
+
+/** Groups that a feed puts in a circle stand at the top instead. */
+function withoutCircles(docs: GroupDoc[]): GroupDoc[] {
+  const parents = new Map(docs.map((doc) => [doc._id, doc.parent]));
+  for (const doc of docs) {
+    const seen = new Set([doc._id]);
+    for (let at = doc.parent; at !== undefined; at = parents.get(at)) {
+      if (!seen.has(at)) {
+        seen.add(at);
+        continue;
+      }
+      delete doc.parent;
+      parents.set(doc._id, undefined);
+      break;
+    }
+  }
+  return docs;
+}
+
+/** Addresses that change hands are free before anybody receives one: two people may swap (R12). */
+async function releaseEmails(store: Store, session: Session, releases: Outcome['releases']): Promise<void> {
+  if (releases.length === 0) return;
+  await store.learners.bulkWrite(
+    releases.map(({ learner, emailKey }) => ({
+      updateOne: {
+        filter: { _id: learner, emailKey },
+        update: { $unset: { email: '', emailKey: '' }, $inc: { revision: 1 } },
+      },
+    })),
+    { session, ordered: false },
+  );
+}
+

@@ -1,0 +1,15 @@
+import { mongo } from './models.ts';
+
+/** Errors that trying again as it is cannot mend: the operation itself is refused by the database. */
+export function isPermanent(error: unknown): boolean {
+  if (!(error instanceof mongo.MongoError)) return error instanceof TypeError || error instanceof RangeError;
+  if (error.hasErrorLabel('TransientTransactionError') || error.hasErrorLabel('RetryableWriteError')) return false;
+  return PERMANENT.has(Number(error.code)) || error instanceof mongo.MongoInvalidArgumentError;
+}
+
+// BadValue, TypeMismatch, DocumentValidationFailure, BSONObjectTooLarge, DuplicateKey
+const PERMANENT: ReadonlySet<number> = new Set([2, 14, 121, 10334, 11000]);
+
+export function isDuplicateKey(error: unknown): boolean {
+  return error instanceof mongo.MongoError && Number(error.code) === 11000;
+}

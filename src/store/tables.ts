@@ -1,0 +1,19 @@
+import type { Applied, TablePartDoc } from './models.ts';
+import type { Store } from './store.ts';
+
+/** All parts of the packed table of the last applied run, in order; undefined where one is missing. */
+export async function readTable(store: Store, { table, tableParts }: Applied): Promise<Uint8Array[] | undefined> {
+  const parts: Uint8Array[] = [];
+  const docs = store.tables
+    .find({ _id: { $gte: { table, part: 0 }, $lt: { table, part: tableParts } } }, { promoteBuffers: true })
+    .sort({ _id: 1 });
+  for await (const doc of docs) parts.push(doc.bytes);
+  return parts.length === tableParts && tableParts > 0 ? parts : undefined;
+}
+
+export async function writeTable(store: Store, table: string, parts: readonly Uint8Array[]): Promise<void> {
+  for (const [part, bytes] of parts.entries()) {
+    const doc: TablePartDoc = { _id: { table, part }, bytes };
+    await store.tables.insertOne(doc);
+  }
+}
