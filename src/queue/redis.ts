@@ -12,8 +12,7 @@ export function connectRedis(url: string, use: 'producer' | 'worker', log: (erro
     maxRetriesPerRequest: use === 'worker' ? null : 1,
     enableOfflineQueue: true,
     connectTimeout: 5_000,
-    retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 6), RECONNECT_CAP),
-    lazyConnect: false,
+    retryStrategy: (times: number) => Math.min(50 * 2 ** Math.min(times, 6), RECONNECT_CAP),
   };
   const redis = new Redis(url, options);
   redis.on('error', log);

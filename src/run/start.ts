@@ -55,7 +55,7 @@ async function createGroups(store: Store, session: Session, groups: Outcome['new
   for (const doc of await store.groups.find({ externalId: { $in: parents } }, { session }).toArray()) {
     byExternalId.set(doc.externalId as never, doc._id);
   }
-  const docs: GroupDoc[] = groups.map(({ id, externalId, name, parent }) => {
+  const docs: Writable<GroupDoc>[] = groups.map(({ id, externalId, name, parent }) => {
     const above = parent && byExternalId.get(parent);
     return {
       _id: id,
@@ -72,8 +72,10 @@ async function createGroups(store: Store, session: Session, groups: Outcome['new
   await bumpStructure(store, session, { keys: true });
 }
 
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
 /** Groups that a feed puts in a circle stand at the top instead. */
-function withoutCircles(docs: GroupDoc[]): GroupDoc[] {
+function withoutCircles(docs: Writable<GroupDoc>[]): GroupDoc[] {
   const parents = new Map(docs.map((doc) => [doc._id, doc.parent]));
   for (const doc of docs) {
     const seen = new Set([doc._id]);

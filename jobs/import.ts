@@ -1,0 +1,30 @@
+import { locate, sourceFile } from '../src/feed/sources/file.ts';
+import { defineJob } from '../src/queue/job.ts';
+import { executeRun, failRun } from '../src/run/execute.ts';
+import { enqueueRun } from '../src/run/enqueue.ts';
+import { readFeedDoc, settingsOf } from '../src/store/feeds.ts';
+import { readRun } from '../src/store/runs.ts';
+import type { JobContext } from './context.ts';
+import { RunPayload } from './payloads.ts';
+
+/** Reads a run's file, plans, guards, and enqueues what is to be applied. */
+export const importFeed = defineJob({
+  name: 'import',
+  payload: RunPayload,
+  retry: { attempts: 5, delay: 1_000 },
+  concurrency: { here: 1 },
+
+  async handle({ run: id }, context: JobContext) {
+    const run = await readRun(context.store, id);
+    const feed = run?.feed ? await readFeedDoc(context.store, run.feed) : null;
+    if (!run || !feed) return;
+    try {
+      const { path } = run.source;
+      const file = path ? await sourceFile(path) : await locate(settingsOf(feed).source, context.base);
+      const after = await executeRun(context, run, file);
+      if (after.state === 'applying') await enqueueRun(context.store, context.queues, id);
+    } catch (error) {
+      await failRun(context, run, error);
+    }
+  },
+});

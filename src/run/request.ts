@@ -1,0 +1,40 @@
+import type { SourceName } from '../domain/ids.ts';
+import { newRunId } from '../store/counters.ts';
+import type { RunDoc } from '../store/models.ts';
+import type { Services } from '../store/services.ts';
+
+export interface RunRequest {
+  readonly feed: SourceName;
+  readonly mode: 'full' | 'delta';
+  readonly preview: boolean;
+  /** Let the plan pass the guard. */
+  readonly approve: boolean;
+  readonly by: string;
+  /** The file; without one, the feed's own source. `path` only where it can be read again. */
+  readonly source?: { readonly name: string; readonly path: string; readonly bytes: number; readonly temporary?: boolean };
+}
+
+/** A run of a feed, queued (R22). */
+export async function requestRun({ store, clock }: Services, request: RunRequest): Promise<RunDoc> {
+  const now = clock.now();
+  const { feed, mode, preview, approve, by, source } = request;
+  const run: RunDoc = {
+    _id: await newRunId(store),
+    kind: 'feed',
+    feed,
+    state: 'queued',
+    history: [{ state: 'queued', at: now, by }],
+    preview,
+    approve,
+    mode,
+    source: { name: feed, bytes: 0, sha256: '', ...source },
+    attempt: 0,
+    by,
+    createdAt: now,
+    startedAt: null,
+    finishedAt: null,
+    stages: [],
+  };
+  await store.runs.insertOne(run);
+  return run;
+}
