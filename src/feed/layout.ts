@@ -4,11 +4,8 @@ import { nearest } from '../settings/nearest.ts';
 import { decode, type Encoding } from './decode.ts';
 import { HeaderUnfit } from './errors.ts';
 import { parseRecord } from './records.ts';
+import { REASON_COLUMN, ROW_COLUMN } from './rejected.ts';
 import { createSplitter } from './rows/splitter.ts';
-
-/** Columns that `muster runs rejected` adds; ignored on the way in. */
-export const ROW_COLUMN = 'muster:row';
-export const REASON_COLUMN = 'muster:reason';
 
 export interface Layout {
   readonly encoding: Encoding;
@@ -102,9 +99,9 @@ function checkHeaders(headers: readonly string[], needed: ReturnType<typeof colu
   }
   for (const [column, { key, optional }] of needed) {
     if (optional || seen.has(column)) continue;
-    const meant = nearest(column, seen.keys());
+    const meant = nearest(column, [...seen.keys()]);
     problems.push(
-      `column ${quote(column)} (${key}) is missing${meant === undefined ? '' : `; is it ${quote(meant)} now?`}`,
+      `column ${quote(column)} (${key}) is missing${meant === undefined ? '' : ` (is it ${quote(meant)} now?)`}`,
     );
   }
   if (problems.length === 0) return;

@@ -4,8 +4,8 @@ import type { Window } from '../domain/learner.ts';
 import type { FeedSettings } from '../settings/feed.ts';
 import { compileDates, type ReadDate } from './dates.ts';
 import { compileGroups, GroupNamesUneven } from './groups.ts';
-import { REASON_COLUMN, ROW_COLUMN } from './layout.ts';
 import type { Cells } from './records.ts';
+import { REASON_COLUMN, ROW_COLUMN } from './rejected.ts';
 
 /** Version of the rules by which rows become claims; part of what makes two readings of the same bytes equal. */
 export const MAPPING_VERSION = 1;
@@ -50,6 +50,7 @@ export function compileMapping(settings: FeedSettings, headers: readonly string[
   const readDate = compileDates(window.dateFormat, settings.schedule.timeZone);
   const groupsOf = compileGroups(settings.groups, headers);
   const added = addedColumns(headers);
+  const addedText = addedCells(added, delimiter);
   const columns = headers.length - added;
 
   const cell = (cells: Cells, index: number) => clean(cells[index] ?? '');
@@ -208,8 +209,9 @@ export function compileMapping(settings: FeedSettings, headers: readonly string[
     },
 
     badQuotes(text, row) {
-      const cells = text.split(delimiter).map((part) => part.trim().replace(/^"+|"+$/g, ''));
-      const aligned = !/[\r\n]/.test(text) && (added === 0 ? cells : withoutAdded(cells, added)).length === columns;
+      const own = added === 0 ? text : text.replace(addedText, '');
+      const cells = own.split(delimiter).map((part) => part.trim().replace(/^"+|"+$/g, ''));
+      const aligned = cells.length === columns && !/[\r\n]/.test(own);
       return {
         row,
         code: 'bad-quotes',
@@ -245,6 +247,12 @@ function addedColumns(headers: readonly string[]): number {
   let added = 0;
   while (headers.at(-added - 2) === ROW_COLUMN && headers.at(-added - 1) === REASON_COLUMN) added += 2;
   return added;
+}
+
+/** As `withoutAdded`, of a row that cannot be parsed: its text behind the last cell of its own. */
+function addedCells(added: number, delimiter: string): RegExp {
+  const mark = delimiter === '|' ? '\\|' : delimiter;
+  return new RegExp(`(?:${mark}\\d*${mark}(?:"(?:[^"]|"")*"|[^"${mark}\\r\\n]*)){0,${added / 2}}$`);
 }
 
 /** The cells as they were before row number and reason were written behind them, however many there were. */

@@ -1,5 +1,8 @@
 import { type Encoding, encode, markOf } from './decode.ts';
-import { REASON_COLUMN, ROW_COLUMN } from './layout.ts';
+
+/** Columns that `muster runs rejected` adds; ignored on the way in. */
+export const ROW_COLUMN = 'muster:row';
+export const REASON_COLUMN = 'muster:reason';
 
 /** A rejected row as it is kept: its bytes as the file had them. */
 export interface RejectedRow {

@@ -1,8 +1,8 @@
 /** The known word that comes closest to a mistyped one; undefined where none is near enough to be meant. */
-export function nearest(word: string, known: Iterable<string>): string | undefined {
+export function nearest(word: string, known: readonly string[]): string | undefined {
   const typed = word.toLowerCase();
   let best: string | undefined;
-  const begun = [...known].filter((candidate) => typed.length >= 4 && candidate.toLowerCase().startsWith(typed));
+  const begun = known.filter((candidate) => typed.length >= 4 && candidate.toLowerCase().startsWith(typed));
   if (begun.length === 1) return begun[0];
   let least = Math.max(1, Math.floor(typed.length / 3)) + 1;
   for (const candidate of known) {
