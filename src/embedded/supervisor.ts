@@ -31,7 +31,9 @@ export async function supervise(
   if (existsSync(log) && statSync(log).size > LOG_BYTES) renameSync(log, `${log}.1`);
   const identity = identityOf(home);
   let { port, server } = await begin(await freePort(identity.ports[order.server]), 2);
-  saveIdentity(home, { ...identity, ports: { ...identity.ports, [order.server]: port } });
+  // Read again: the other server may have been started meanwhile.
+  const known = identityOf(home);
+  saveIdentity(home, { ...known, ports: { ...known.ports, [order.server]: port } });
 
   let stopping = false;
   const ends: number[] = [];

@@ -6,7 +6,7 @@ const { MongoClient, MongoServerError } = mongoose.mongo;
 
 const ALREADY_INITIALIZED = 23;
 const USER_EXISTS = 51003;
-const PRIMARY_MS = 30_000;
+const PRIMARY_MS = 90_000;
 
 /**
  * Makes a lone mongod a one-node replica set at `host`, with a user who may do everything, and settles when it can be
@@ -52,7 +52,7 @@ export class NoPrimary extends MusterError {
   readonly code = 'no-primary';
   constructor(host: string) {
     super(
-      `MongoDB at ${host} did not become primary within 30 s, so nothing can be written. Look into its log, then start again.`,
+      `MongoDB at ${host} did not become primary within 90 s, so nothing can be written. Look into its log, then start again.`,
     );
   }
 }
