@@ -34,11 +34,12 @@ export class PlainKernel implements Kernel {
     let quoted = state[QUOTED] === 1;
     let afterCr = state[AFTER_CR] === 1;
     let count = 0;
-    while (at < filled) {
+    // A quote that is the last byte so far may be half of a doubled one: it waits for what follows.
+    const stop = !last && filled > 0 && input[filled - 1] === QUOTE ? filled - 1 : filled;
+    while (at < stop) {
       const byte = input[at] as number;
       if (quoted) {
         if (byte === QUOTE) {
-          if (at + 1 === filled && !last) break;
           if (at + 1 < filled && input[at + 1] === QUOTE) at++;
           else quoted = false;
         }

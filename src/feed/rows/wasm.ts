@@ -1,0 +1,84 @@
+import type { Arena, Kernel } from './kernel.ts';
+import { kernelWasm } from './kernel.wasm.ts';
+
+const PAGE = 64 * 1024;
+/** The kernel reads up to 64 bytes at once, also at the end of its input. */
+const OVERREAD = 64;
+
+/** What is used of the global WebAssembly, whose types @types/node 20 leaves to the DOM library. */
+interface WebAssemblyApi {
+  validate(code: Uint8Array): boolean;
+  readonly Module: new (code: Uint8Array) => object;
+  readonly Instance: new (module: object) => { readonly exports: unknown };
+}
+const { WebAssembly: webAssembly } = globalThis as unknown as { readonly WebAssembly?: WebAssemblyApi };
+
+interface Exports {
+  readonly memory: { readonly buffer: ArrayBuffer; grow(pages: number): number };
+  scan(input: number, filled: number, last: number, delimiter: number, rows: number, capacity: number): number;
+}
+
+/** The compiled kernel; undefined where this Node.js has no WebAssembly with SIMD, as with `--jitless`. */
+const compiled = compile();
+
+function compile(): object | undefined {
+  const code = Buffer.from(kernelWasm, 'base64');
+  return webAssembly?.validate(code) ? new webAssembly.Module(code) : undefined;
+}
+
+/** The SIMD kernel, of assembly/kernel.ts. Its memory: key, state, four columns of rows, input. */
+export class WasmKernel implements Kernel {
+  readonly #delimiter: number;
+  readonly #exports: Exports;
+  readonly #state: number;
+  readonly #columns: number;
+  #input: number;
+  #bytes = 0;
+  #rows = 0;
+
+  /** Undefined where WebAssembly with SIMD does not work. `key` as of `schedule`. */
+  static create(delimiter: number, key: Uint32Array): WasmKernel | undefined {
+    return (
+      webAssembly && compiled && new WasmKernel(new webAssembly.Instance(compiled).exports as Exports, delimiter, key)
+    );
+  }
+
+  private constructor(exports: Exports, delimiter: number, key: Uint32Array) {
+    this.#delimiter = delimiter;
+    this.#exports = exports;
+    this.#state = key.byteLength;
+    this.#columns = aligned(this.#state + 16);
+    this.#input = this.#columns;
+    this.#exports.memory.grow(1);
+    new Uint32Array(this.#exports.memory.buffer).set(key);
+  }
+
+  arena(bytes: number, rows: number): Arena {
+    const { memory } = this.#exports;
+    const input = aligned(this.#columns + 4 * 4 * rows);
+    const missing = input + bytes + OVERREAD - memory.buffer.byteLength;
+    if (missing > 0) memory.grow(Math.ceil(missing / PAGE));
+    const { buffer } = memory;
+    new Uint8Array(buffer).copyWithin(input, this.#input, this.#input + Math.min(this.#bytes, bytes));
+    this.#input = input;
+    this.#bytes = bytes;
+    this.#rows = rows;
+    const column = (index: number) => new Uint32Array(buffer, this.#columns + 4 * index * rows, rows);
+    return {
+      input: new Uint8Array(buffer, input, bytes),
+      state: new Uint32Array(buffer, this.#state, 4),
+      start: column(0),
+      end: column(1),
+      hashLow: column(2),
+      hashHigh: column(3),
+    };
+  }
+
+  scan(filled: number, last: boolean): number {
+    return this.#exports.scan(this.#input, filled, last ? 1 : 0, this.#delimiter, this.#columns, this.#rows);
+  }
+}
+
+function aligned(offset: number): number {
+  return Math.ceil(offset / 64) * 64;
+}
