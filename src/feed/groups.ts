@@ -1,12 +1,15 @@
 import type { NamedGroup } from '../domain/claim.ts';
-import { type ExternalId, externalId } from '../domain/ids.ts';
+import type { ExternalId } from '../domain/ids.ts';
 import type { FeedSettings } from '../settings/feed.ts';
 import type { Cells } from './records.ts';
+import { clean } from './text.ts';
 
 /** A cell gives another number of names or parents than there are groups. */
 export class GroupNamesUneven extends Error {}
 
 const NO_GROUPS: readonly NamedGroup[] = [];
+/** Cells of groups repeat a million times over a feed; so many distinct ones are kept, for each column. */
+const KEPT = 20_000;
 
 /**
  * Reads the groups of a row from all group columns: split, trimmed, prefixed, empty ones and repetitions dropped.
@@ -17,51 +20,87 @@ export function compileGroups(
   settings: FeedSettings['groups'],
   headers: readonly string[],
 ): (cells: Cells, leniently: boolean) => readonly NamedGroup[] {
-  const columns = settings.map(({ column, separator, prefix, name, parent }) => ({
-    index: headers.indexOf(column),
-    separator,
-    prefix,
-    name: name === undefined ? -1 : headers.indexOf(name),
-    parent: parent === undefined ? -1 : headers.indexOf(parent.column),
-    parentPrefix: parent?.prefix ?? '',
-  }));
+  const columns = settings.map((column) => compileColumn(column, headers));
   return (cells, leniently) => {
-    let found: NamedGroup[] | undefined;
-    for (const column of columns) {
-      const text = cells[column.index] ?? '';
-      if (text === '') continue;
-      const ids = parts(text, column.separator);
-      const names = column.name < 0 ? [] : parts(cells[column.name] ?? '', column.separator);
-      const parents = column.parent < 0 ? [] : parts(cells[column.parent] ?? '', column.separator);
-      const uneven =
-        (names.length > 0 && names.length !== ids.length) || (parents.length > 1 && parents.length !== ids.length);
-      if (uneven && !leniently) {
-        const which = names.length > 0 && names.length !== ids.length ? column.name : column.parent;
-        const given = which === column.name ? names.length : parents.length;
-        throw new GroupNamesUneven(
-          `column ${headers[which]} gives ${given} for ${ids.length} groups of column ${headers[column.index]}`,
-        );
-      }
-      for (const [position, part] of ids.entries()) {
-        const id = externalId(column.prefix + part);
-        if (id === undefined || found?.some((group) => group.externalId === id)) continue;
-        const name = uneven ? undefined : names[position];
-        const parent = uneven ? undefined : (parents[position] ?? parents[0]);
-        (found ??= []).push({
-          externalId: id,
-          ...(name !== undefined && { name }),
-          ...(parent !== undefined && { parent: externalId(column.parentPrefix + parent) as ExternalId }),
-        });
-      }
-    }
-    return found ?? NO_GROUPS;
+    let found = NO_GROUPS;
+    for (const column of columns) found = united(found, column(cells, leniently));
+    return found;
   };
 }
 
-function parts(text: string, separator: string | undefined): string[] {
-  if (separator === undefined || !text.includes(separator)) {
-    const only = externalId(text);
-    return only === undefined ? [] : [only];
+function compileColumn(
+  { column, separator, prefix, name, parent }: FeedSettings['groups'][number],
+  headers: readonly string[],
+): (cells: Cells, leniently: boolean) => readonly NamedGroup[] {
+  const index = headers.indexOf(column);
+  const nameIndex = name === undefined ? -1 : headers.indexOf(name);
+  const parentIndex = parent === undefined ? -1 : headers.indexOf(parent.column);
+  const parentPrefix = parent?.prefix ?? '';
+  const alone = nameIndex < 0 && parentIndex < 0;
+  const seen = new Map<string, readonly NamedGroup[]>();
+
+  function read(cells: Cells, leniently: boolean): readonly NamedGroup[] {
+    const ids = parts(cells[index], separator);
+    const names = fitting(cells, nameIndex, ids.length, false, leniently);
+    const parents = fitting(cells, parentIndex, ids.length, true, leniently);
+    const groups: NamedGroup[] = [];
+    for (const [position, id] of ids.entries()) {
+      const own = names[position];
+      const above = parents[position] ?? parents[0];
+      const group = {
+        externalId: (prefix + id) as ExternalId,
+        ...(own !== undefined && { name: own }),
+        ...(above !== undefined && { parent: (parentPrefix + above) as ExternalId }),
+      };
+      if (!holds(groups, group)) groups.push(group);
+    }
+    return groups;
   }
-  return text.split(separator).flatMap((part) => externalId(part) ?? []);
+
+  function fitting(
+    cells: Cells,
+    at: number,
+    groups: number,
+    oneForAll: boolean,
+    leniently: boolean,
+  ): readonly string[] {
+    const given = at < 0 ? [] : parts(cells[at], separator);
+    if (given.length === 0 || given.length === groups || (oneForAll && given.length === 1)) return given;
+    if (leniently) return [];
+    throw new GroupNamesUneven(
+      `column ${headers[at]} gives ${given.length} for ${groups} groups of column ${headers[index]}`,
+    );
+  }
+
+  return (cells, leniently) => {
+    const text = cells[index] ?? '';
+    if (text === '') return NO_GROUPS;
+    if (!alone) return read(cells, leniently);
+    let groups = seen.get(text);
+    if (groups === undefined) {
+      groups = read(cells, leniently);
+      if (seen.size >= KEPT) seen.clear();
+      seen.set(text, groups);
+    }
+    return groups;
+  };
+}
+
+function united(groups: readonly NamedGroup[], more: readonly NamedGroup[]): readonly NamedGroup[] {
+  if (groups.length === 0) return more;
+  const fresh = more.filter((group) => !holds(groups, group));
+  return fresh.length === 0 ? groups : [...groups, ...fresh];
+}
+
+function holds(groups: readonly NamedGroup[], { externalId }: NamedGroup): boolean {
+  return groups.some((group) => group.externalId === externalId);
+}
+
+function parts(text: string | undefined, separator: string | undefined): string[] {
+  const whole = clean(text ?? '');
+  if (separator === undefined || !whole.includes(separator)) return whole === '' ? [] : [whole];
+  return whole
+    .split(separator)
+    .map(clean)
+    .filter((part) => part !== '');
 }

@@ -1,11 +1,12 @@
 import type { NamedGroup, Rejection, RowClaim } from '../domain/claim.ts';
-import { type ExternalId, externalId } from '../domain/ids.ts';
+import type { ExternalId } from '../domain/ids.ts';
 import type { Window } from '../domain/learner.ts';
 import type { FeedSettings } from '../settings/feed.ts';
 import { compileDates, type ReadDate } from './dates.ts';
 import { compileGroups, GroupNamesUneven } from './groups.ts';
 import type { Cells } from './records.ts';
 import { REASON_COLUMN, ROW_COLUMN } from './rejected.ts';
+import { clean } from './text.ts';
 
 /** Version of the rules by which rows become claims; part of what makes two readings of the same bytes equal. */
 export const MAPPING_VERSION = 1;
@@ -25,7 +26,6 @@ export function isRejection(result: RowClaim | Rejection): result is Rejection {
 const CONTROL = /[\p{Cc}\u2028\u2029]/u;
 const EMAIL = /^[^\s@"(),:;<>[\]\\]+@[^\s@.,:;<>"]+(?:\.[^\s@.,:;<>"]+)+$/;
 const LONGEST_EMAIL = 254;
-const NOT_ASCII = /[\u0080-\uffff]/;
 const NONE: readonly ExternalId[] = [];
 
 /** Resolves the feed's columns against a header that `layoutOf` has found to fit. */
@@ -57,7 +57,7 @@ export function compileMapping(settings: FeedSettings, headers: readonly string[
   const named = (index: number) => `column ${headers[index] ?? ''}`;
 
   function recognised(cells: Cells): Pick<Rejection, 'externalId' | 'email' | 'groups'> {
-    const id = externalId(cells[at.externalId] ?? '');
+    const id = idAt(cells, at.externalId);
     const email = at.email < 0 ? '' : cell(cells, at.email);
     return {
       ...(id !== undefined && !CONTROL.test(id) && { externalId: id }),
@@ -77,7 +77,7 @@ export function compileMapping(settings: FeedSettings, headers: readonly string[
    */
   function recognisedUnaligned(cells: Cells): Pick<Rejection, 'externalId' | 'email' | 'groups'> {
     if (cells.some((text) => /[\r\n]/.test(text))) return { groups: NONE };
-    const id = at.externalId === 0 ? externalId(cells[0] ?? '') : undefined;
+    const id = at.externalId === 0 ? idAt(cells, 0) : undefined;
     const emails = cells.map(clean).filter((text) => EMAIL.test(text));
     return {
       ...(id !== undefined && { externalId: id }),
@@ -137,7 +137,7 @@ export function compileMapping(settings: FeedSettings, headers: readonly string[
     row(raw, row) {
       const cells = added === 0 ? raw : withoutAdded(raw, added);
       if (cells.length !== columns && !isPadded(cells, columns)) return wrongCount(cells, row);
-      const id = externalId(cells[at.externalId] ?? '');
+      const id = idAt(cells, at.externalId);
       if (id === undefined) {
         return reject(
           cells,
@@ -226,10 +226,9 @@ export function compileMapping(settings: FeedSettings, headers: readonly string[
   };
 }
 
-/** Trimmed and NFC (R12). */
-export function clean(text: string): string {
-  const trimmed = text.trim();
-  return NOT_ASCII.test(trimmed) ? trimmed.normalize('NFC') : trimmed;
+function idAt(cells: Cells, index: number): ExternalId | undefined {
+  const text = clean(cells[index] ?? '');
+  return text === '' ? undefined : (text as ExternalId);
 }
 
 function valuesOf(named: Readonly<Record<string, readonly string[]>> | undefined): ReadonlyMap<string, string> {
