@@ -1,0 +1,113 @@
+import { RowMatcher } from './matcher.ts';
+
+/** 32-bit words of one row of the table: hash low, hash high, learner, flags. Little-endian, as the machine is. */
+export const ROW_WORDS = 4;
+const ROW_BYTES = 4 * ROW_WORDS;
+/** Bytes of one part at most. */
+export const PART_BYTES = 1024 * 1024;
+/** Flag: an equal row stands earlier in the file. */
+export const REPEATED = 1;
+/**
+ * The hash of a table row that no row of a file matches, so that the next run looks at its learner again (R21). No
+ * kernel gives it to a row.
+ */
+export const LOOK_AGAIN = { hashLow: 0, hashHigh: 0 } as const;
+
+/** The rows of the last applied run in file order, 16 bytes each. */
+export class RowTable {
+  readonly #words: Uint32Array;
+
+  private constructor(words: Uint32Array) {
+    this.#words = words;
+  }
+
+  /** Of what a `RowTableWriter` made; a part may begin and end anywhere between two rows. */
+  static fromParts(parts: readonly Uint8Array[]): RowTable {
+    const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+    let at = 0;
+    for (const part of parts) {
+      if (part.length % ROW_BYTES !== 0)
+        throw new RangeError(
+          `A part of the row table has ${part.length} bytes, which are no whole rows of ${ROW_BYTES}.`,
+        );
+      bytes.set(part, at);
+      at += part.length;
+    }
+    return new RowTable(new Uint32Array(bytes.buffer));
+  }
+
+  get rows(): number {
+    return this.#words.length / ROW_WORDS;
+  }
+
+  hashLow(row: number): number {
+    return this.#word(row, 0);
+  }
+
+  hashHigh(row: number): number {
+    return this.#word(row, 1);
+  }
+
+  /** Number of the learner whom the row speaks of. */
+  learner(row: number): number {
+    return this.#word(row, 2);
+  }
+
+  /** A sum of flags, see `REPEATED`. */
+  flags(row: number): number {
+    return this.#word(row, 3);
+  }
+
+  /** For one pass over a file; the table itself stays as it is. */
+  matcher(): RowMatcher {
+    return new RowMatcher(this.#words);
+  }
+
+  #word(row: number, word: number): number {
+    const value = this.#words[row * ROW_WORDS + word];
+    if (value === undefined) throw new RangeError(`The row table has ${this.rows} rows, and no row ${row}.`);
+    return value;
+  }
+}
+
+/** Makes the parts of a table. Where `emit` takes each part as soon as it is full, no more than one is in memory. */
+export class RowTableWriter {
+  rows = 0;
+  readonly #parts: Uint8Array[] = [];
+  readonly #emit: (part: Uint8Array) => void;
+  #part = new Uint32Array(PART_BYTES / 4);
+  #filled = 0;
+
+  constructor(emit?: (part: Uint8Array) => void) {
+    this.#emit = emit ?? ((part) => this.#parts.push(part));
+  }
+
+  add(hashLow: number, hashHigh: number, learner: number, flags: number): void {
+    const part = this.#part;
+    part[this.#filled++] = hashLow;
+    part[this.#filled++] = hashHigh;
+    part[this.#filled++] = learner;
+    part[this.#filled++] = flags;
+    this.rows++;
+    if (this.#filled === part.length) this.end();
+  }
+
+  /** The row as it stands in another table. */
+  addFrom(table: RowTable, row: number): void {
+    this.add(table.hashLow(row), table.hashHigh(row), table.learner(row), table.flags(row));
+  }
+
+  /** Completes the last part, if anything is in it. */
+  end(): void {
+    if (this.#filled === 0) return;
+    this.#emit(new Uint8Array(this.#part.buffer, 0, 4 * this.#filled));
+    this.#part = new Uint32Array(PART_BYTES / 4);
+    this.#filled = 0;
+  }
+
+  /** All parts, the last one completed; none of those that went to `emit`. */
+  parts(): readonly Uint8Array[] {
+    this.end();
+    return this.#parts;
+  }
+}
