@@ -46,7 +46,7 @@ const EVENTS = { leave: 40, move: 115, promotion: 45, marriage: 20, mail: 20, ou
 const ALL_EVENTS = Object.values(EVENTS).reduce((sum, count) => sum + count, 0);
 const THRESHOLD = Math.floor((ALL_EVENTS / 100_000) * 0x1_0000_0000);
 /** Of 1,000 employees, how many have left already on the first night, and are named still. */
-const LEFT_BEFORE = 2;
+const LEFT_BEFORE = 3;
 
 /** Every 64th pair of chairs: long-serving people, to whom nothing happens but what the sheet does to them. */
 export const STEADY_PAIR = 64;
@@ -71,7 +71,7 @@ export function seat(company: Company, index: number, night: number, chair: Chai
   if (fate % 1000 < LEFT_BEFORE) chair.left = -(fate % 7);
   for (let at = 2; at <= night; at++) {
     if (chair.left !== null) {
-      if (at >= goneAt(fate, chair) + 1 + ((fate >>> 9) % 8)) welcome(chair, chair.sitter + 1, at);
+      if (at >= refilledAt(fate, chair)) welcome(chair, chair.sitter + 1, at);
       continue;
     }
     const event = draw(fate, at);
@@ -92,6 +92,12 @@ function welcome(chair: Chair, sitter: number, night: number): void {
 function goneAt(fate: number, chair: Chair): number {
   const left = chair.left ?? 0;
   return left < 1 ? 2 + ((fate >>> 5) % 8) : left + (((fate >>> 5) + chair.sitter) % 14);
+}
+
+/** First night of the joiner who follows; at once after those who had left before the first night. */
+function refilledAt(fate: number, chair: Chair): number {
+  const vacant = (chair.left ?? 0) < 1 ? 0 : 1 + ((fate >>> 9) % 8);
+  return goneAt(fate, chair) + vacant;
 }
 
 function happen(chair: Chair, event: number, chance: number, night: number): void {
