@@ -40,6 +40,8 @@ export interface Change {
 /** What settling did or would do to one learner's subscriptions. */
 export type SubscriptionEvent =
   | { readonly kind: 'subscribed' | 'reactivated' | 'expired' | 'kept'; readonly course: CourseId }
+  /** A direct grant made or taken back by hand. */
+  | { readonly kind: 'granted' | 'revoked'; readonly course: CourseId }
   | { readonly kind: 'purged'; readonly course: CourseId; readonly held: boolean }
   /** A purge that was not done, since these groups (or a direct grant: none) still give the course (R8). */
   | { readonly kind: 'purge-skipped'; readonly course: CourseId; readonly through: readonly GroupId[] };

@@ -51,6 +51,9 @@ export interface SettleInput {
   readonly now: Date;
   readonly kind: SettleKind;
   readonly endings: readonly Ending[];
+  /** Courses to give as direct grants, and direct grants to take back, by hand. */
+  readonly grant?: ReadonlySet<CourseId>;
+  readonly revoke?: ReadonlySet<CourseId>;
   /** What the end of a window of this source does to the courses (R5): the feed's leaver option. */
   readonly windowOption: (source: SourceName) => RemovalOption;
 }
@@ -63,6 +66,7 @@ export interface SettleInput {
 export function settle(input: SettleInput): Settlement {
   const { held, now, kind } = input;
   const entitled = entitledCourses(input.memberships, input.structure, now);
+  const granted = new Set(input.grant);
   const windows = windowEndings(input);
   const endings = windows.settled ? [...input.endings, ...windows.endings] : input.endings;
   const keep = coursesOf(endings, 'keep');
@@ -71,10 +75,13 @@ export function settle(input: SettleInput): Settlement {
   const purged: CourseId[] = [];
   const items: Subscription[] = [];
 
-  for (const item of held?.items ?? []) {
-    const { course } = item;
+  for (const stored of held?.items ?? []) {
+    const { course } = stored;
+    const direct = granted.delete(course) || (stored.direct && !input.revoke?.has(course));
+    const item = direct === stored.direct ? stored : { ...stored, direct };
+    if (item !== stored) events.push({ kind: direct ? 'granted' : 'revoked', course });
     const given = entitled.delete(course);
-    if (given || item.direct) {
+    if (given || direct) {
       if (purge.has(course)) {
         const groups = through(course, input.memberships, input.structure, now);
         events.push({ kind: 'purge-skipped', course, through: groups });
@@ -96,13 +103,15 @@ export function settle(input: SettleInput): Settlement {
     } else items.push(item);
     purge.delete(course);
   }
+  for (const course of granted) entitled.add(course);
   for (const course of entitled) {
     if (purge.has(course)) {
       const groups = through(course, input.memberships, input.structure, now);
       events.push({ kind: 'purge-skipped', course, through: groups });
       purge.delete(course);
     }
-    items.push({ course, status: 'active', direct: false, since: now });
+    if (granted.has(course)) events.push({ kind: 'granted', course });
+    items.push({ course, status: 'active', direct: granted.has(course), since: now });
     events.push({ kind: 'subscribed', course });
   }
   for (const course of purge) if (!keep.has(course)) purged.push(course);
@@ -135,6 +144,19 @@ export function endingOf(groups: readonly GroupId[], option: RemovalOption, stru
 /** Endings that a change brings: the courses of the groups it takes away, with the option that goes with it. */
 export function endingsOf(change: Change, structure: Structure): Ending[] {
   return change.memberships.flatMap(({ group, courses }) => (courses ? [endingOf([group], courses, structure)] : []));
+}
+
+/** Courses that each group gave to its members and gives no more, after a change of structure (R10). */
+export type LostCourses = ReadonlyMap<GroupId, readonly CourseId[]>;
+
+export function lostCourses(before: Structure, after: Structure, groups: readonly GroupId[]): Map<GroupId, CourseId[]> {
+  const lost = new Map<GroupId, CourseId[]>();
+  for (const group of groups) {
+    const still = new Set(after.courses(group));
+    const gone = before.courses(group).filter((course) => !still.has(course));
+    if (gone.length > 0) lost.set(group, gone);
+  }
+  return lost;
 }
 
 /** Windows that closed since the last settlement. `settled: false`: this kind may not go far enough for them. */

@@ -1,4 +1,4 @@
-import { Redis, type RedisOptions } from 'ioredis';
+import { Redis } from 'ioredis';
 
 /** The longest pause between two tries to connect again, ms: work goes on this soon after Redis is back. */
 const RECONNECT_CAP = 1_000;
@@ -8,9 +8,8 @@ const RECONNECT_CAP = 1_000;
  * Reconnects for ever with a capped delay.
  */
 export function connectRedis(url: string, use: 'producer' | 'worker', log: (error: Error) => void): Redis {
-  const options: RedisOptions = {
+  const options = {
     maxRetriesPerRequest: use === 'worker' ? null : 1,
-    enableOfflineQueue: true,
     connectTimeout: 5_000,
     retryStrategy: (times: number) => Math.min(50 * 2 ** Math.min(times, 6), RECONNECT_CAP),
   };

@@ -1,4 +1,5 @@
-import type { LearnerId, RunId } from '../domain/ids.ts';
+import type { CourseId, LearnerId, RunId } from '../domain/ids.ts';
+import type { Membership } from '../domain/learner.ts';
 import { type Ending, endingsOf, type SettleKind, type Settlement, settle } from '../domain/settle.ts';
 import type { Structure } from '../domain/structure.ts';
 import { readWindowOption } from '../store/feeds.ts';
@@ -35,10 +36,14 @@ export async function settleBatch(services: Services, id: BatchId, kind: SettleK
 export interface SettleOrder {
   readonly learner: LearnerId;
   readonly endings: readonly Ending[];
+  /** Courses that the learner's groups gave until the structure was changed. */
+  readonly lost?: NonNullable<BatchDoc['lost']>;
+  readonly grant?: ReadonlySet<CourseId>;
+  readonly revoke?: ReadonlySet<CourseId>;
 }
 
-function ordersOf({ changes, learners, ending }: BatchDoc, structure: Structure): SettleOrder[] {
-  if (learners) return learners.map((learner) => ({ learner, endings: ending ? [ending] : [] }));
+function ordersOf({ changes, learners, lost }: BatchDoc, structure: Structure): SettleOrder[] {
+  if (learners) return learners.map((learner) => ({ learner, endings: [], ...(lost && { lost }) }));
   return changes
     .filter(({ memberships }) => memberships.length > 0)
     .map((change) => ({ learner: change.learner, endings: endingsOf(change, structure) }));
@@ -62,15 +67,21 @@ export async function settleLearners(
   const learners = await learnersById(store, ids, session);
   const held = await readSubscriptions(store, ids, session);
   const windowOption = await readWindowOption(store, session);
-  const settlements = orders.flatMap(({ learner: id, endings }) => {
+  const settlements = orders.flatMap(({ learner: id, endings, lost, ...grants }) => {
     const learner = learners.get(id);
     if (!learner) return [];
     const { memberships } = learner;
-    return settle({ learner: id, memberships, held: held.get(id), structure, now, kind, endings, windowOption });
+    const all = lost ? [...endings, ...lostEndings(lost, memberships)] : endings;
+    return settle({ learner: id, memberships, held: held.get(id), structure, now, kind, endings: all, windowOption, ...grants });
   });
   const retainUntil = purgeRetentionDays > 0 ? new Date(now.getTime() + purgeRetentionDays * 86_400_000) : undefined;
   await writeSettlements(store, session, settlements, held, { run, now, retainUntil });
   return settlements;
+}
+
+function lostEndings({ option, groups }: NonNullable<BatchDoc['lost']>, memberships: readonly Membership[]): Ending[] {
+  const mine = new Set(memberships.map(({ group }) => group));
+  return groups.filter(({ group }) => mine.has(group)).map(({ courses }) => ({ option, courses }));
 }
 
 /** The audit entry of a settlement; undefined where it changed nothing. */

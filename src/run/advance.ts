@@ -12,6 +12,7 @@ import { NO_SUBSCRIPTIONS, type Outcome, type SubscriptionCounts } from './outco
 export async function advanceRun(services: Services, id: RunId): Promise<void> {
   const { store, clock } = services;
   let run = await readRun(store, id);
+  if (run?.spread) return;
   if (run?.state === 'applying' && !(await hasWork(store, id, 'apply'))) {
     const stages = [...run.stages, { name: 'apply', ms: elapsed(run, 'applying', clock.now()) }];
     await moveRun(store, run, 'reconciling', { by: 'worker', at: clock.now(), set: { stages } });

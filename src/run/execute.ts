@@ -4,7 +4,7 @@ import type { Rejection } from '../domain/claim.ts';
 import { MusterError } from '../domain/errors.ts';
 import type { GroupId, LearnerId } from '../domain/ids.ts';
 import { type FeedReader, openFeed } from '../feed/reader.ts';
-import { RowTable, RowTableWriter } from '../feed/rows/table.ts';
+import { LOOK_AGAIN, RowTable, RowTableWriter } from '../feed/rows/table.ts';
 import { type SourceFile, sha256Of } from '../feed/sources/file.ts';
 import { type FeedSettings, policyOf } from '../settings/feed.ts';
 import { reserve } from '../store/counters.ts';
@@ -18,7 +18,7 @@ import type { Services } from '../store/services.ts';
 import { readStructure } from '../store/structure.ts';
 import { readTable, writeTable } from '../store/tables.ts';
 import { finishRun } from './advance.ts';
-import type { LearnerSet } from './learnerSet.ts';
+import { LearnerSet } from './learnerSet.ts';
 import type { Outcome } from './outcome.ts';
 import { planRun } from './planRun.ts';
 import { type Reading, readClaims } from './read.ts';
@@ -145,8 +145,8 @@ async function readAndPlan(services: Services, run: RunDoc, file: SourceFile): P
   });
   await storeRejected(services, run, reader, hashKey, plan.rejections);
   const tableId = `${run._id}-${run.attempt}`;
-  const writer = run.preview || policy.mode === 'delta' ? undefined : packTable(reading.rowMap, plan.lookAgain);
-  if (writer) await writeTable(store, tableId, writer.parts());
+  const packs = !run.preview && policy.mode === 'full';
+  const tableParts = packs ? await writeTable(store, tableId, packTable(reading.rowMap, plan.lookAgain)) : 0;
   await dropAbandoned(services, run);
 
   const outcome: Outcome = {
@@ -159,7 +159,7 @@ async function readAndPlan(services: Services, run: RunDoc, file: SourceFile): P
       settings: digest,
       keys: structure.keysRevision + (reading.newGroups.size > 0 ? 1 : 0),
       table: tableId,
-      tableParts: writer?.parts().length ?? 0,
+      tableParts,
       hashKey: hashKey.toString('hex'),
       again: plan.lookAgain.size + plan.outcome.rows.rejected,
     },
@@ -247,22 +247,24 @@ async function candidatesOf(
 }
 
 /** Tonight's rows for tomorrow's comparison; rows of learners who must be looked at again match nothing. */
-function packTable(rowMap: RowMap, lookAgain: LearnerSet): RowTableWriter {
-  const writer = new RowTableWriter();
-  const marked = new Set<LearnerId>();
+function* packTable(rowMap: RowMap, lookAgain: LearnerSet): Generator<Uint8Array> {
+  const full: Uint8Array[] = [];
+  const writer = new RowTableWriter((part) => full.push(part));
+  const marked = new LearnerSet();
   for (let at = 0; at < rowMap.length; at += 1) {
     const learner = rowMap.learner(at);
     if (learner === 0) continue;
     if (lookAgain.has(learner)) {
-      if (!marked.has(learner)) writer.add(0, 0, learner, 0);
+      if (!marked.has(learner)) writer.add(LOOK_AGAIN.hashLow, LOOK_AGAIN.hashHigh, learner, 0);
       marked.add(learner);
-      continue;
-    }
-    const [low, high] = rowMap.hash(at);
-    writer.add(low, high, learner, rowMap.flags(at));
+    } else writer.add(rowMap.low(at), rowMap.high(at), learner, rowMap.flags(at));
+    yield* full.splice(0);
   }
-  for (const learner of lookAgain) if (!marked.has(learner)) writer.add(0, 0, learner, 0);
-  return writer;
+  for (const learner of lookAgain) {
+    if (!marked.has(learner)) writer.add(LOOK_AGAIN.hashLow, LOOK_AGAIN.hashHigh, learner, 0);
+  }
+  writer.end();
+  yield* full;
 }
 
 /** Keeps rejected rows with their bytes: one more pass over the file, only where there are any. */

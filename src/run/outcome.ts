@@ -1,3 +1,4 @@
+import type { SubscriptionEvent } from '../domain/change.ts';
 import type { Breach } from '../domain/guard.ts';
 import type { GroupId } from '../domain/ids.ts';
 import type { Applied } from '../store/models.ts';
@@ -47,3 +48,8 @@ export interface SubscriptionCounts {
 }
 
 export const NO_SUBSCRIPTIONS: SubscriptionCounts = { subscribed: 0, reactivated: 0, expired: 0, purged: 0, kept: 0 };
+
+/** Counts one event into the report's figures; events that the report does not count are left out. */
+export function countEvent(counts: SubscriptionCounts, kind: SubscriptionEvent['kind'], by = 1): void {
+  if (kind in counts) counts[kind as keyof SubscriptionCounts] += by;
+}

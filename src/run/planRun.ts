@@ -13,7 +13,7 @@ import type { Store } from '../store/store.ts';
 import { chunks } from './chunks.ts';
 import { type Release, refuseEmails, rejectClaim } from './emails.ts';
 import { LearnerSet } from './learnerSet.ts';
-import { NO_SUBSCRIPTIONS, type Outcome, type Problem, type SubscriptionCounts } from './outcome.ts';
+import { countEvent, NO_SUBSCRIPTIONS, type Outcome, type Problem, type SubscriptionCounts } from './outcome.ts';
 import { PlanWriter } from './planWriter.ts';
 import type { Reading } from './read.ts';
 import { simulate } from './simulate.ts';
@@ -219,7 +219,7 @@ class Planning {
     if (foreseen.length === 0) return;
     for (const { events } of await simulate(store, foreseen, structure, now, windowOption)) {
       if (events.some(({ kind }) => kind === 'purged')) this.#tally.purged += 1;
-      for (const { kind } of events) if (kind !== 'purge-skipped') this.#subscriptions[kind] += 1;
+      for (const { kind } of events) countEvent(this.#subscriptions, kind);
     }
   }
 

@@ -18,8 +18,12 @@ export class RowMap {
     return at;
   }
 
-  hash(at: number): [low: number, high: number] {
-    return [this.#low[at] as number, this.#high[at] as number];
+  low(at: number): number {
+    return this.#low[at] as number;
+  }
+
+  high(at: number): number {
+    return this.#high[at] as number;
   }
 
   learner(at: number): LearnerId | 0 {

@@ -114,7 +114,8 @@ export interface RunDoc {
   batches?: number;
   /** What `muster runs rejected` needs to write rows as the file had them. */
   rejectedLayout?: unknown;
-  structureChange?: unknown;
+  /** A change of structure whose members have still to be settled. */
+  spread?: { groups: GroupId[]; settle: SettleKind; lost?: BatchDoc['lost'] };
 }
 
 export interface BatchId {
@@ -131,7 +132,8 @@ export interface BatchDoc {
   changes: Change[];
   /** Learners to settle where the batch has no changes of its own (structure, windows). */
   learners?: LearnerId[];
-  ending?: { courses: CourseId[]; option: RemovalOption };
+  /** Courses that groups gave to their members and give no more, and what becomes of them (R10). */
+  lost?: { option: RemovalOption; groups: { group: GroupId; courses: CourseId[] }[] };
 }
 
 /** Work that waits: written in the same transaction as the facts that ask for it. */
@@ -294,7 +296,7 @@ function schemas() {
       stages: [Mixed],
       batches: Number,
       rejectedLayout: Mixed,
-      structureChange: Mixed,
+      spread: Mixed,
     },
     { ...options, collection: 'runs' },
   );
@@ -304,7 +306,7 @@ function schemas() {
   runs.index({ state: 1 });
 
   const batches = new Schema(
-    { _id: Mixed, settle: String, creates: Boolean, changes: [Mixed], learners: [Number], ending: Mixed },
+    { _id: Mixed, settle: String, creates: Boolean, changes: [Mixed], learners: { type: [Number], default: undefined }, lost: Mixed },
     { ...options, collection: 'batches' },
   );
   const outbox = new Schema(

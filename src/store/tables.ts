@@ -11,9 +11,13 @@ export async function readTable(store: Store, { table, tableParts }: Applied): P
   return parts.length === tableParts && tableParts > 0 ? parts : undefined;
 }
 
-export async function writeTable(store: Store, table: string, parts: readonly Uint8Array[]): Promise<void> {
-  for (const [part, bytes] of parts.entries()) {
+/** Writes the parts as they come; returns how many there were. */
+export async function writeTable(store: Store, table: string, parts: Iterable<Uint8Array>): Promise<number> {
+  let part = 0;
+  for (const bytes of parts) {
     const doc: TablePartDoc = { _id: { table, part }, bytes };
     await store.tables.insertOne(doc);
+    part += 1;
   }
+  return part;
 }

@@ -1,0 +1,77 @@
+import { createHash } from 'node:crypto';
+import type { CourseId, GroupId, LearnerId } from '../domain/ids.ts';
+import type { Store } from '../store/store.ts';
+import { readCourses, readStructure } from '../store/structure.ts';
+
+/**
+ * One SHA-256 over all facts in canonical order (interface.md, `muster digest`): learners, groups, links, memberships
+ * with sources and windows, grants, subscriptions, progress. No ids, times of writing or run data, so that equal facts
+ * give equal digests whatever way they came about. Learners are taken in order of External ID, then e-mail.
+ */
+export async function digest(store: Store): Promise<string> {
+  const hash = createHash('sha256');
+  const line = (...parts: unknown[]) => hash.update(`${JSON.stringify(parts)}\n`);
+  const structure = await readStructure(store);
+  const courses = await readCourses(store);
+  const courseName = (id: CourseId) => courses.get(id)?.externalId ?? `(${courses.get(id)?.name ?? '?'})`;
+  const groupName = (id: GroupId) => structure.group(id)?.externalId ?? pathOf(id);
+  const pathOf = (id: GroupId) =>
+    structure
+      .above(id)
+      .map((group) => structure.group(group)?.name ?? '?')
+      .reverse()
+      .join('/');
+
+  for (const course of [...courses.values()].map(({ id, name }) => [courseName(id), name]).sort(byText)) line('course', course);
+  const groups = [...structure.groups].map((group) => [
+    groupName(group.id),
+    group.name,
+    group.parent ? groupName(group.parent) : null,
+    [...group.instructors].sort(),
+    [...group.subenvironments].sort(),
+    group.courses.map(courseName).sort(),
+  ]);
+  for (const group of groups.sort(byText)) line('group', group);
+
+  const learners = store.learners.find().sort({ externalId: 1, emailKey: 1, _id: 1 });
+  for await (const learner of learners) {
+    line(
+      'learner',
+      learner.externalId ?? null,
+      learner.email ?? null,
+      learner.firstName ?? null,
+      learner.lastName ?? null,
+      learner.status,
+      Object.entries(learner.attributes).sort(byText),
+      learner.memberships
+        .map(({ group, sources }) => [
+          groupName(group),
+          sources
+            .map(({ source, from, until }) => [source, from?.toISOString() ?? null, until?.toISOString() ?? null])
+            .sort(byText),
+        ])
+        .sort(byText),
+    );
+    await personal(learner._id);
+  }
+
+  async function personal(id: LearnerId): Promise<void> {
+    const held = await store.subscriptions.findOne({ _id: id });
+    const items = (held?.items ?? []).map(({ course, status, direct }) => [courseName(course), status, direct]);
+    if (items.length > 0) line('subscriptions', items.sort(byText));
+    const results = await store.progress.find({ _id: { $gte: { learner: id } as never, $lt: { learner: id + 1 } as never } }).toArray();
+    const progress = results.map(({ _id, completion, score, activities }) => [
+      courseName(_id.course),
+      completion,
+      score ?? null,
+      activities.map(({ name, completion: done, score: got }) => [name, done ?? null, got ?? null]).sort(byText),
+    ]);
+    if (progress.length > 0) line('progress', progress.sort(byText));
+  }
+  return hash.digest('hex');
+}
+
+function byText(a: unknown, b: unknown): number {
+  const [left, right] = [JSON.stringify(a), JSON.stringify(b)];
+  return left < right ? -1 : left > right ? 1 : 0;
+}

@@ -1,0 +1,56 @@
+import type { RemovalOption } from '../domain/change.ts';
+import type { CourseId, LearnerId } from '../domain/ids.ts';
+import { auditOf, settleLearners, type SettleOrder } from '../reconcile/settleBatch.ts';
+import { newRunId } from '../store/counters.ts';
+import type { Services } from '../store/services.ts';
+import { readStructure } from '../store/structure.ts';
+import { advanceRun } from './advance.ts';
+import { chunks } from './chunks.ts';
+import { blankRun, eventsOf, type ManualResult } from './manual.ts';
+import { BATCH_SIZE } from './planWriter.ts';
+
+/** Gives learners a course by hand, as a direct grant. */
+export function grantCourse(
+  services: Services,
+  { course, learners, by }: { course: CourseId; learners: readonly LearnerId[]; by: string },
+): Promise<ManualResult> {
+  const grant = new Set([course]);
+  return settleByHand(services, by, 'courses grant', learners, 'subscribe', { endings: [], grant });
+}
+
+/** Ends direct grants; a course that a group gives as well stays. */
+export function revokeCourse(
+  services: Services,
+  { course, learners, option, by }: { course: CourseId; learners: readonly LearnerId[]; option: 'expire' | 'purge'; by: string },
+): Promise<ManualResult> {
+  const revoke = new Set([course]);
+  const endings = [{ courses: [course], option: option as RemovalOption }];
+  return settleByHand(services, by, `courses revoke --courses ${option}`, learners, option, { endings, revoke });
+}
+
+async function settleByHand(
+  services: Services,
+  by: string,
+  why: string,
+  learners: readonly LearnerId[],
+  kind: 'subscribe' | 'expire' | 'purge',
+  order: Omit<SettleOrder, 'learner'>,
+): Promise<ManualResult> {
+  const { store, clock } = services;
+  const run = blankRun(await newRunId(store), 'manual', by, why, clock.now());
+  await store.runs.insertOne(run);
+  let batch = 0;
+  for (const some of chunks([...new Set(learners)], BATCH_SIZE)) {
+    batch += 1;
+    await store.transaction(async (session) => {
+      const now = clock.now();
+      const structure = await readStructure(store, session);
+      const orders = some.map((learner) => ({ learner, ...order }));
+      const settlements = await settleLearners(services, session, { orders, structure, kind, now, run: run._id });
+      const audit = auditOf({ run: run._id, batch }, 'grant', by, why, now, settlements);
+      if (audit) await store.audit.insertOne(audit, { session });
+    });
+  }
+  await advanceRun(services, run._id);
+  return { run: run._id, memberships: { added: 0, removed: 0 }, ...(await eventsOf(store, run._id)), setAside: 0 };
+}

@@ -1,0 +1,135 @@
+import type { Change } from '../domain/change.ts';
+import type { CourseId, GroupId, LearnerId, RunId } from '../domain/ids.ts';
+import { settleBatch } from '../reconcile/settleBatch.ts';
+import { newRunId } from '../store/counters.ts';
+import type { BatchDoc, RunDoc } from '../store/models.ts';
+import { ofRun } from '../store/outbox.ts';
+import type { Services } from '../store/services.ts';
+import { advanceRun } from './advance.ts';
+import { applyBatch } from './applyBatch.ts';
+import { chunks } from './chunks.ts';
+import { countEvent, NO_SUBSCRIPTIONS, type SubscriptionCounts } from './outcome.ts';
+import { BATCH_SIZE, settleKindOf } from './planWriter.ts';
+import { waiting } from './start.ts';
+import { strongest } from '../domain/settle.ts';
+
+/** What a change by hand came to. */
+export interface ManualResult {
+  readonly run: RunId;
+  readonly memberships: { readonly added: number; readonly removed: number };
+  readonly subscriptions: SubscriptionCounts;
+  /** Purges that were not done, with the groups that still give the course (none = a direct grant). */
+  readonly skipped: readonly { learner: LearnerId; course: CourseId; through: readonly GroupId[] }[];
+  /** Operations that could not be applied, kept for a retry. */
+  readonly setAside: number;
+}
+
+export interface ManualOrder {
+  readonly by: string;
+  /** What was done, in the words of the commands: `groups remove`. */
+  readonly why: string;
+  readonly changes: readonly Change[];
+}
+
+/**
+ * Changes by hand go the way of a feed's: a run with batches, applied and settled; here in this process, at once.
+ * Killed half way, the outbox holds the rest for the next worker.
+ */
+export async function changeByHand(services: Services, { by, why, changes }: ManualOrder): Promise<ManualResult> {
+  const { store, clock } = services;
+  const now = clock.now();
+  const run = { ...blankRun(await newRunId(store), 'manual', by, why, now), attempt: 1 };
+  const batches: BatchDoc[] = [...chunks(changes, BATCH_SIZE)].map((some, at) => ({
+    _id: { run: run._id, batch: 1_000_001 + at },
+    settle: settleKindOfChanges(some),
+    creates: some.some(({ create }) => create),
+    changes: some,
+  }));
+  for (const some of chunks(batches.slice(0, -1), 20)) await store.batches.insertMany(some);
+  await store.transaction(async (session) => {
+    await store.runs.insertOne(run, { session });
+    const last = batches.at(-1);
+    if (!last) return;
+    await store.batches.insertOne(last, { session });
+    await store.outbox.insertMany(
+      batches.map(({ _id }) => waiting(_id, 'apply', now)),
+      { session },
+    );
+  });
+  await drainRun(services, run._id);
+  return resultOf(services, run._id, changes);
+}
+
+function settleKindOfChanges(changes: readonly Change[]): BatchDoc['settle'] {
+  return changes.reduce<BatchDoc['settle']>((kind, { memberships }) => {
+    const needs = settleKindOf(memberships);
+    return kind && needs ? strongest(kind, needs) : (needs ?? kind);
+  }, null);
+}
+
+export function blankRun(_id: RunId, kind: RunDoc['kind'], by: string, why: string, now: Date): RunDoc {
+  return {
+    _id,
+    kind,
+    feed: null,
+    state: 'applying',
+    history: [{ state: 'applying', at: now, by, note: why }],
+    preview: false,
+    approve: false,
+    mode: 'delta',
+    source: { name: why, bytes: 0, sha256: '' },
+    attempt: 0,
+    by,
+    createdAt: now,
+    startedAt: now,
+    finishedAt: null,
+    stages: [],
+  };
+}
+
+/** Does all the work of a run that waits in the outbox, here, without the queue. Workers may do the same beside it. */
+export async function drainRun(services: Services, run: RunId): Promise<void> {
+  const { store } = services;
+  for (;;) {
+    const entries = await store.outbox.find(ofRun(run)).sort({ _id: 1 }).limit(100).toArray();
+    if (entries.length === 0) break;
+    for (const { _id, job } of entries) {
+      const settles = job === 'apply' ? await applyBatch(services, _id) : job;
+      if (settles) await settleBatch(services, _id, settles);
+    }
+  }
+  await advanceRun(services, run);
+}
+
+async function resultOf({ store }: Services, run: RunId, changes: readonly Change[]): Promise<ManualResult> {
+  const memberships = { added: 0, removed: 0 };
+  for (const change of changes) {
+    for (const group of new Set(change.memberships.map((one) => one.group))) {
+      const mine = change.memberships.filter((one) => one.group === group);
+      if (mine.some(({ before, after }) => before.length === 0 && after.length > 0)) memberships.added += 1;
+      else if (mine.some(({ before, after }) => before.length > 0 && after.length === 0)) memberships.removed += 1;
+    }
+  }
+  const events = await eventsOf(store, run);
+  const report = { memberships: { ...memberships, unchanged: 0 }, subscriptions: events.subscriptions };
+  await store.runs.updateOne({ _id: run }, { $set: { report } });
+  return { run, memberships, ...events, setAside: await store.setAside.countDocuments({ run }) };
+}
+
+/** What the run's settlements did, from the audit. */
+export async function eventsOf(
+  store: Services['store'],
+  run: RunId,
+): Promise<Pick<ManualResult, 'subscriptions' | 'skipped'>> {
+  const subscriptions = { ...NO_SUBSCRIPTIONS };
+  const skipped: { learner: LearnerId; course: CourseId; through: readonly GroupId[] }[] = [];
+  for await (const { events } of store.audit.find(ofRun(run), { projection: { events: 1 } })) {
+    for (const { learner, events: list } of events ?? []) {
+      for (const event of list) {
+        if (event.kind === 'purge-skipped') skipped.push({ learner, course: event.course, through: event.through });
+        else countEvent(subscriptions, event.kind);
+      }
+    }
+  }
+  return { subscriptions, skipped };
+}

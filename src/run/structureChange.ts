@@ -1,0 +1,340 @@
+import type { RemovalOption } from '../domain/change.ts';
+import { NotFound, UsageError } from '../domain/errors.ts';
+import type { CourseId, ExternalId, GroupId } from '../domain/ids.ts';
+import { lostCourses, type SettleKind } from '../domain/settle.ts';
+import { type Group, Structure } from '../domain/structure.ts';
+import { settleLearners, auditOf } from '../reconcile/settleBatch.ts';
+import { newRunId, reserve } from '../store/counters.ts';
+import { isDuplicateKey } from '../store/failures.ts';
+import { memberIds } from '../store/learners.ts';
+import type { BatchDoc, CourseDoc, GroupDoc, RunDoc } from '../store/models.ts';
+import type { Services } from '../store/services.ts';
+import type { Session } from '../store/store.ts';
+import { bumpStructure, readStructure, toGroup } from '../store/structure.ts';
+import { chunks } from './chunks.ts';
+import { blankRun, drainRun, eventsOf, type ManualResult } from './manual.ts';
+import { removeMembers } from './memberships.ts';
+import { BATCH_SIZE } from './planWriter.ts';
+import { waiting } from './start.ts';
+
+interface StructureChange {
+  readonly by: string;
+  readonly why: string;
+  /** Groups as they shall be; null = the group goes. */
+  readonly groups: readonly { readonly id: GroupId; readonly after: Group | null }[];
+  readonly option: RemovalOption;
+}
+
+/**
+ * Changes groups and links, and settles everybody whom that may concern (R10). The structure changes in one
+ * transaction; its members follow in batches, which a worker goes on with where this process is killed. `keep` grants
+ * beforehand what would be lost, so that at no moment anything is.
+ */
+async function changeStructure(services: Services, change: StructureChange): Promise<ManualResult> {
+  const { store, clock } = services;
+  const before = await readStructure(store);
+  const after = applied(before, change);
+  const concerned = [...new Set(change.groups.flatMap(({ id }) => before.below(id)))];
+  const lost = lostCourses(before, after, concerned);
+  const gains = concerned.some((id) => after.courses(id).some((course) => !before.courses(id).includes(course)));
+  const settle: SettleKind | null = lost.size > 0 ? (change.option === 'purge' ? 'purge' : 'expire') : gains ? 'subscribe' : null;
+  const groups = [...lost].map(([group, courses]) => ({ group, courses }));
+  const run: RunDoc = {
+    ...blankRun(await newRunId(store), 'structure', change.by, change.why, clock.now()),
+    attempt: 1,
+    ...(settle && {
+      spread: { groups: concerned, settle, ...(groups.length > 0 && { lost: { option: change.option, groups } }) },
+    }),
+  };
+  if (change.option === 'keep' && run.spread?.lost) await keepBeforehand(services, run, after);
+  await store.transaction(async (session) => {
+    await store.runs.insertOne(run, { session });
+    await writeGroups(services, session, run, change);
+  });
+  await spreadStructure(services, run);
+  await drainRun(services, run._id);
+  const events = await eventsOf(store, run._id);
+  const memberships = { added: 0, removed: 0 };
+  const report = { memberships: { ...memberships, unchanged: 0 }, subscriptions: events.subscriptions };
+  await store.runs.updateOne({ _id: run._id }, { $set: { report } });
+  return { run: run._id, memberships, ...events, setAside: 0 };
+}
+
+function applied(before: Structure, { groups }: StructureChange): Structure {
+  const changed = new Map(groups.map(({ id, after }) => [id, after]));
+  const kept = [...before.groups].filter(({ id }) => !changed.has(id));
+  const next = groups.flatMap(({ after }) => after ?? []);
+  return new Structure([...kept, ...next], before.revision + 1);
+}
+
+async function writeGroups({ store, clock }: Services, session: Session, run: RunDoc, change: StructureChange): Promise<void> {
+  const ids = change.groups.map(({ id }) => id);
+  const stored = await store.groups.find({ _id: { $in: ids } }, { session }).toArray();
+  const before = new Map(stored.map((doc) => [doc._id, doc]));
+  let keys = false;
+  for (const { id, after } of change.groups) {
+    const old = before.get(id);
+    keys ||= old?.externalId !== after?.externalId;
+    if (!after) {
+      const member = await store.learners.findOne({ 'memberships.group': id }, { session, projection: { _id: 1 } });
+      if (member) throw new UsageError('A learner joined the group a moment ago; it was not deleted. Try again.');
+      await store.groups.deleteOne({ _id: id }, { session });
+      continue;
+    }
+    const { id: _, ...rest } = after;
+    const doc: GroupDoc = { _id: id, ...rest, revision: (old?.revision ?? 0) + 1 };
+    if (old) await store.groups.replaceOne({ _id: id, revision: old.revision }, doc, { session });
+    else await store.groups.insertOne(doc, { session });
+  }
+  await bumpStructure(store, session, { keys });
+  const detail = change.groups.map(({ id, after }) => {
+    const old = before.get(id);
+    return { before: old ? toGroup(old) : null, after };
+  });
+  const { by, why } = change;
+  const at = clock.now();
+  await store.audit.insertOne({ _id: { run: run._id, batch: 0, step: 'structure' }, at, by, why, learners: [], detail, counts: {} }, { session });
+}
+
+/** R6 for a change of structure: what members would lose becomes a direct grant before it is lost. */
+async function keepBeforehand(services: Services, run: RunDoc, after: Structure): Promise<void> {
+  const { store, clock } = services;
+  const { groups, lost } = run.spread as NonNullable<RunDoc['spread']>;
+  let batch = 0;
+  for (const learners of chunks(await memberIds(store, groups), BATCH_SIZE)) {
+    batch += 1;
+    await store.transaction(async (session) => {
+      const now = clock.now();
+      const before = await readStructure(store, session);
+      const work = { now, run: run._id };
+      const first = learners.map((learner) => ({ learner, endings: [] }));
+      await settleLearners(services, session, { ...work, orders: first, structure: before, kind: 'subscribe' });
+      const orders = learners.map((learner) => ({ learner, endings: [], ...(lost && { lost }) }));
+      const settlements = await settleLearners(services, session, { ...work, orders, structure: after, kind: 'subscribe' });
+      const audit = auditOf({ run: run._id, batch }, 'keep', run.by, run.source.name, now, settlements);
+      if (audit) await store.audit.insertOne(audit, { session });
+    });
+  }
+}
+
+/** Writes the batches of members whom a change of structure concerns; until then the run is not at its end. Twice is harmless. */
+export async function spreadStructure({ store, clock }: Services, run: RunDoc): Promise<void> {
+  if (!run.spread) return;
+  const { groups, settle, lost } = run.spread;
+  const ids = settle === null ? [] : await memberIds(store, groups);
+  const now = clock.now();
+  const docs: BatchDoc[] = [...chunks(ids, BATCH_SIZE)].map((learners, at) => ({
+    _id: { run: run._id, batch: 1_000_001 + at },
+    settle,
+    creates: false,
+    changes: [],
+    learners,
+    ...(lost && { lost }),
+  }));
+  for (const some of chunks(docs, 50)) {
+    await store.batches.bulkWrite(
+      some.map(({ _id, ...doc }) => ({ updateOne: { filter: { _id }, update: { $setOnInsert: doc }, upsert: true } })),
+      { ordered: false },
+    );
+  }
+  await store.transaction(async (session) => {
+    const { modifiedCount } = await store.runs.updateOne(
+      { _id: run._id, spread: { $exists: true } },
+      { $unset: { spread: '' }, $set: { batches: docs.length } },
+      { session },
+    );
+    if (modifiedCount === 0 || docs.length === 0) return;
+    await store.outbox.insertMany(
+      docs.map(({ _id }) => waiting(_id, settle, now)),
+      { session },
+    );
+  });
+}
+
+async function groupOf({ store }: Services, id: GroupId): Promise<Group> {
+  const group = (await readStructure(store)).group(id);
+  if (!group) throw new NotFound(`There is no group id:${id}; nothing was changed.`);
+  return group;
+}
+
+async function refuseTaken(services: Services, externalId: ExternalId, own?: GroupId): Promise<void> {
+  const holder = (await readStructure(services.store)).byExternalId(externalId);
+  if (holder && holder.id !== own) throw new UsageError(`Group ${externalId} exists already; nothing was changed.`);
+}
+
+export interface NewGroup {
+  readonly name: string;
+  readonly externalId?: ExternalId;
+  readonly parent?: GroupId;
+  readonly instructors?: readonly string[];
+  readonly by: string;
+}
+
+export async function createGroup(services: Services, { name, externalId, parent, instructors = [], by }: NewGroup): Promise<GroupId> {
+  if (name.trim() === '') throw new UsageError('A group needs a name; nothing was changed.');
+  if (externalId) await refuseTaken(services, externalId);
+  if (parent) await groupOf(services, parent);
+  const id = (await reserve(services.store, 'groups', 1)) as GroupId;
+  const after: Group = {
+    id,
+    name: name.trim(),
+    ...(externalId && { externalId }),
+    ...(parent && { parent }),
+    instructors,
+    subenvironments: [],
+    courses: [],
+  };
+  await changeStructure(services, { by, why: 'groups create', groups: [{ id, after }], option: 'expire' });
+  return id;
+}
+
+export interface GroupEdit {
+  readonly name?: string;
+  /** null takes it away. */
+  readonly externalId?: ExternalId | null;
+  readonly instructors?: readonly string[];
+  readonly subenvironments?: readonly string[];
+}
+
+export async function editGroup(
+  services: Services,
+  { group: id, set, by }: { group: GroupId; set: GroupEdit; by: string },
+): Promise<ManualResult> {
+  const { externalId, ...others } = set;
+  const { externalId: old, ...group } = await groupOf(services, id);
+  if (externalId) await refuseTaken(services, externalId, id);
+  const key = externalId === undefined ? old : (externalId ?? undefined);
+  const after: Group = { ...group, ...others, ...(key !== undefined && { externalId: key }) };
+  return changeStructure(services, { by, why: 'groups edit', groups: [{ id, after }], option: 'expire' });
+}
+
+/** Puts a group, with those below it, below another; null = at the top. */
+export async function moveGroup(
+  services: Services,
+  { group: id, parent, courses, by }: { group: GroupId; parent: GroupId | null; courses: RemovalOption; by: string },
+): Promise<ManualResult> {
+  const { parent: _, ...group } = await groupOf(services, id);
+  if (parent !== null) {
+    const above = await groupOf(services, parent);
+    if ((await readStructure(services.store)).wouldCircle(id, parent)) {
+      throw new UsageError(
+        `Group ${above.externalId ?? above.name} lies below ${group.externalId ?? group.name}, so the move would make a circle; nothing was changed. Choose another parent.`,
+      );
+    }
+  }
+  const after: Group = { ...group, ...(parent !== null && { parent }) };
+  return changeStructure(services, { by, why: 'groups move', groups: [{ id, after }], option: courses });
+}
+
+/** Deletes a group: its members are taken out with the option, its children go to its parent (R10). */
+export async function deleteGroup(
+  services: Services,
+  { group: id, courses, by }: { group: GroupId; courses: RemovalOption; by: string },
+): Promise<ManualResult> {
+  const group = await groupOf(services, id);
+  const structure = await readStructure(services.store);
+  const left = await removeMembers(services, { group: id, learners: 'all', courses, by });
+  const children = structure.children(id).flatMap((child) => {
+    const found = structure.group(child);
+    if (!found) return [];
+    const { parent: _, ...rest } = found;
+    return [{ id: child, after: { ...rest, ...(group.parent && { parent: group.parent }) } }];
+  });
+  const gone = await changeStructure(services, {
+    by,
+    why: 'groups delete',
+    groups: [...children, { id, after: null }],
+    option: courses,
+  });
+  const sum = (key: keyof ManualResult['subscriptions']) => left.subscriptions[key] + gone.subscriptions[key];
+  return {
+    ...gone,
+    memberships: left.memberships,
+    subscriptions: {
+      subscribed: sum('subscribed'),
+      reactivated: sum('reactivated'),
+      expired: sum('expired'),
+      purged: sum('purged'),
+      kept: sum('kept'),
+    },
+    skipped: [...left.skipped, ...gone.skipped],
+  };
+}
+
+export async function linkCourses(
+  services: Services,
+  { group: id, courses, by }: { group: GroupId; courses: readonly CourseId[]; by: string },
+): Promise<ManualResult> {
+  const group = await groupOf(services, id);
+  const after: Group = { ...group, courses: [...new Set([...group.courses, ...courses])] };
+  return changeStructure(services, { by, why: 'groups link', groups: [{ id, after }], option: 'expire' });
+}
+
+export async function unlinkCourses(
+  services: Services,
+  { group: id, courses, option, by }: { group: GroupId; courses: readonly CourseId[]; option: RemovalOption; by: string },
+): Promise<ManualResult> {
+  const group = await groupOf(services, id);
+  const after: Group = { ...group, courses: group.courses.filter((course) => !courses.includes(course)) };
+  return changeStructure(services, { by, why: `groups unlink --courses ${option}`, groups: [{ id, after }], option });
+}
+
+export async function addCourse(
+  { store }: Services,
+  { name, externalId }: { name: string; externalId?: ExternalId; by: string },
+): Promise<CourseId> {
+  if (name.trim() === '') throw new UsageError('A course needs a name; nothing was changed.');
+  const _id = (await reserve(store, 'courses', 1)) as CourseId;
+  try {
+    await store.courses.insertOne({ _id, name: name.trim(), ...(externalId && { externalId }) });
+  } catch (error) {
+    if (isDuplicateKey(error)) throw new UsageError(`Course ${externalId} exists already; nothing was changed.`);
+    throw error;
+  }
+  return _id;
+}
+
+export interface StructureImport {
+  readonly groups: readonly {
+    readonly externalId: ExternalId;
+    readonly name: string;
+    readonly parent?: ExternalId;
+    readonly courses?: readonly ExternalId[];
+  }[];
+  readonly courses: readonly { readonly externalId: ExternalId; readonly name: string }[];
+  readonly by: string;
+}
+
+/** Creates many groups and courses at once, parents named by External ID; those that exist keep what they are. */
+export async function importStructure(services: Services, { groups, courses, by }: StructureImport): Promise<void> {
+  const { store } = services;
+  const known = new Map<ExternalId, CourseId>();
+  for await (const doc of store.courses.find({})) if (doc.externalId) known.set(doc.externalId, doc._id);
+  const fresh = courses.filter(({ externalId }) => !known.has(externalId));
+  const firstCourse = fresh.length > 0 ? await reserve(store, 'courses', fresh.length) : 0;
+  const docs: CourseDoc[] = fresh.map((course, at) => ({ _id: (firstCourse + at) as CourseId, ...course }));
+  if (docs.length > 0) await store.courses.insertMany(docs);
+  for (const { _id, externalId } of docs) known.set(externalId as ExternalId, _id);
+
+  const structure = await readStructure(store);
+  const made = groups.filter(({ externalId }) => !structure.byExternalId(externalId));
+  const firstGroup = made.length > 0 ? await reserve(store, 'groups', made.length) : 0;
+  const ids = new Map(made.map(({ externalId }, at) => [externalId, (firstGroup + at) as GroupId]));
+  const idOf = (externalId: ExternalId) => ids.get(externalId) ?? structure.byExternalId(externalId)?.id;
+  const changes = made.map(({ externalId, name, parent, courses: linked = [] }) => {
+    const id = ids.get(externalId) as GroupId;
+    const above = parent && idOf(parent);
+    const after: Group = {
+      id,
+      externalId,
+      name,
+      ...(above && { parent: above }),
+      instructors: [],
+      subenvironments: [],
+      courses: linked.flatMap((course) => known.get(course) ?? []),
+    };
+    return { id, after };
+  });
+  if (changes.length > 0) await changeStructure(services, { by, why: 'groups import', groups: changes, option: 'expire' });
+}
+

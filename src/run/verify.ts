@@ -1,0 +1,102 @@
+import type { CourseId, LearnerId } from '../domain/ids.ts';
+import { entitledCourses } from '../domain/entitlement.ts';
+import { auditOf, settleLearners } from '../reconcile/settleBatch.ts';
+import { newRunId } from '../store/counters.ts';
+import { toLearner } from '../store/learners.ts';
+import type { Services } from '../store/services.ts';
+import { readStructure } from '../store/structure.ts';
+import { readSubscriptions } from '../store/subscriptions.ts';
+import { advanceRun } from './advance.ts';
+import { blankRun } from './manual.ts';
+import type { Learner } from '../domain/learner.ts';
+import type { Subscriptions } from '../domain/settle.ts';
+import type { Structure } from '../domain/structure.ts';
+
+export interface Drift {
+  readonly learner: LearnerId;
+  readonly course: CourseId | null;
+  readonly found: string;
+  readonly expected: string;
+}
+
+export interface Verification {
+  readonly learners: number;
+  readonly drift: readonly Drift[];
+  readonly repaired: number;
+}
+
+const CHUNK = 1000;
+
+/**
+ * Compares what is stored with what the rules derive from it: every learner's subscriptions with the entitlement of
+ * memberships, links, windows and direct grants, and memberships with the groups that exist. `repair` settles those
+ * that differ. Windows that are due but not settled yet count as drift, since R5 gives them a minute.
+ */
+export async function verify(services: Services, { repair }: { repair: boolean }): Promise<Verification> {
+  const { store, clock } = services;
+  const drift: Drift[] = [];
+  const wrong: LearnerId[] = [];
+  let count = 0;
+  const structure = await readStructure(store);
+  let chunk: Learner[] = [];
+  const check = async () => {
+    const held = await readSubscriptions(
+      store,
+      chunk.map(({ id }) => id),
+    );
+    for (const learner of chunk) {
+      const found = driftOf(learner, held.get(learner.id), structure, clock.now());
+      if (found.length > 0) wrong.push(learner.id);
+      drift.push(...found);
+    }
+    count += chunk.length;
+    chunk = [];
+  };
+  for await (const doc of store.learners.find().sort({ _id: 1 })) {
+    chunk.push(toLearner(doc));
+    if (chunk.length === CHUNK) await check();
+  }
+  await check();
+  return { learners: count, drift, repaired: repair ? await repairAll(services, wrong) : 0 };
+}
+
+function driftOf(learner: Learner, held: Subscriptions | undefined, structure: Structure, now: Date): Drift[] {
+  const drift: Drift[] = [];
+  const say = (course: CourseId | null, found: string, expected: string) =>
+    drift.push({ learner: learner.id, course, found, expected });
+  const entitled = entitledCourses(learner.memberships, structure, now);
+  for (const { course, status, direct } of held?.items ?? []) {
+    const should = entitled.delete(course) || direct ? 'active' : 'expired';
+    if (status !== should) say(course, status, should);
+  }
+  for (const course of entitled) say(course, 'no subscription', 'active');
+  for (const { group, sources } of learner.memberships) {
+    if (!structure.group(group)) say(null, `membership in group id:${group}, which does not exist`, 'no membership');
+    if (sources.length === 0) say(null, `membership in group id:${group} without a source`, 'no membership');
+  }
+  return drift;
+}
+
+async function repairAll(services: Services, learners: readonly LearnerId[]): Promise<number> {
+  if (learners.length === 0) return 0;
+  const { store, clock } = services;
+  const run = blankRun(await newRunId(store), 'manual', 'verify', 'verify --repair', clock.now());
+  await store.runs.insertOne(run);
+  let repaired = 0;
+  for (let at = 0; at < learners.length; at += CHUNK) {
+    const some = learners.slice(at, at + CHUNK);
+    await store.transaction(async (session) => {
+      const now = clock.now();
+      const structure = await readStructure(store, session);
+      const orders = some.map((learner) => ({ learner, endings: [] }));
+      const settlements = await settleLearners(services, session, { orders, structure, kind: 'expire', now, run: run._id });
+      const audit = auditOf({ run: run._id, batch: at / CHUNK }, 'repair', 'verify', 'verify --repair', now, settlements);
+      if (audit) await store.audit.insertOne(audit, { session });
+      return settlements.filter(({ changed }) => changed).length;
+    }).then((changed) => {
+      repaired += changed;
+    });
+  }
+  await advanceRun(services, run._id);
+  return repaired;
+}
