@@ -37,7 +37,7 @@ const door = createServer({ allowHalfOpen: true }, welcome);
 door.listen(socketPath, () => {
   const lock = takeLock(join(home, 'keeper.lock'), socketPath);
   if (lock === undefined) {
-    door.close();
+    door.close(() => process.exit(0));
     return;
   }
   ({ release, record } = lock);

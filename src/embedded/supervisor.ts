@@ -44,6 +44,7 @@ export async function supervise(
       const often = ends.filter((at) => at > Date.now() - 60_000).length > RESTARTS_A_MINUTE;
       if (stopping || often) return;
       ({ server } = await begin(port, 0));
+      if (stopping) return server.stop();
     }
   };
   const kept = keepUp().catch((error: unknown) => process.stderr.write(`${String(error)}\n`));
@@ -53,8 +54,8 @@ export async function supervise(
     async stop() {
       stopping = true;
       await server.stop();
+      // It may just be starting again.
       await kept;
-      await server.stop();
     },
   };
 
