@@ -18,6 +18,8 @@ export interface Mapper {
   badQuotes(text: string, row: number): Rejection;
 }
 
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
 /** True of a row that cannot be used. */
 export function isRejection(result: RowClaim | Rejection): result is Rejection {
   return 'code' in result;
@@ -194,18 +196,19 @@ export function compileMapping(settings: FeedSettings, headers: readonly string[
       }
       const values: Record<string, string> = {};
       for (const { name, index } of attributes) values[name] = cell(cells, index);
-      return {
+      const claim: Writable<RowClaim> = {
         row,
         externalId: id,
-        ...(email !== undefined && { email }),
-        ...(at.firstName >= 0 && { firstName: cell(cells, at.firstName) }),
-        ...(at.lastName >= 0 && { lastName: cell(cells, at.lastName) }),
         attributes: values,
         status: status as RowClaim['status'],
         action: act as RowClaim['action'],
         groups,
         window: claimed,
       };
+      if (email !== undefined) claim.email = email;
+      if (at.firstName >= 0) claim.firstName = cell(cells, at.firstName);
+      if (at.lastName >= 0) claim.lastName = cell(cells, at.lastName);
+      return claim;
     },
 
     badQuotes(text, row) {
