@@ -39,7 +39,11 @@ async function redisOf<T>(url: string, use: (redis: Redis) => Promise<T>): Promi
 
 async function mongoOf<T>(uri: string, use: (connection: mongoose.Connection) => Promise<T>): Promise<T> {
   const connection = await mongoose.createConnection(uri).asPromise();
-  return use(connection).finally(async () => connection.close());
+  try {
+    return await use(connection);
+  } finally {
+    await connection.close();
+  }
 }
 
 describe('Redis', () => {
