@@ -100,6 +100,8 @@ export class Transcoder {
   readonly #decoder: ReturnType<typeof iconv.getDecoder>;
   readonly #pair: boolean;
   #odd = false;
+  /** The first half of a surrogate pair whose second half has not come yet; the decoders may tear pairs. */
+  #half = '';
 
   constructor(encoding: Encoding) {
     this.#decoder = iconv.getDecoder(encoding.name, { stripBOM: false });
@@ -108,13 +110,15 @@ export class Transcoder {
 
   push(chunk: Uint8Array): Uint8Array {
     if (chunk.length % 2 === 1) this.#odd = !this.#odd;
-    return Buffer.from(this.#decoder.write(Buffer.from(chunk)), 'utf8');
+    const text = this.#half + this.#decoder.write(Buffer.from(chunk));
+    this.#half = isHighSurrogate(text.charCodeAt(text.length - 1)) ? text.slice(-1) : '';
+    return Buffer.from(text.slice(0, text.length - this.#half.length), 'utf8');
   }
 
   /** `broken`: the stream ended within a character. */
   end(): { readonly rest: Uint8Array; readonly broken: boolean } {
-    const rest = this.#decoder.end() ?? '';
-    return { rest: Buffer.from(rest, 'utf8'), broken: this.#pair ? this.#odd || rest !== '' : rest !== '' };
+    const rest = this.#half + (this.#decoder.end() ?? '');
+    return { rest: Buffer.from(rest, 'utf8'), broken: rest !== '' || (this.#pair && this.#odd) };
   }
 }
 
@@ -153,6 +157,10 @@ export class Utf8Check {
   get broken(): boolean {
     return this.#carried.length > 0;
   }
+}
+
+function isHighSurrogate(unit: number): boolean {
+  return unit >= 0xd800 && unit <= 0xdbff;
 }
 
 function of(name: string, by: Encoding['by']): Encoding {
