@@ -21,14 +21,13 @@ export class RowHash {
   low = 0;
   high = 0;
   readonly #key: Uint32Array;
-  readonly #tail = new DataView(new ArrayBuffer(16));
   readonly #state = new Uint32Array(4);
 
   constructor(key: Uint32Array) {
     this.#key = key;
   }
 
-  /** Sets `low` and `high` to the hash of the bytes from `start` up to `end`. */
+  /** Sets `low` and `high` to the hash of the bytes from `start` up to `end`; 16 bytes behind must be readable. */
   digest(view: DataView, start: number, end: number): void {
     const state = this.#state;
     for (let pass = 0; pass < 4; pass += 2) {
@@ -53,7 +52,6 @@ export class RowHash {
    */
   #block(view: DataView, start: number, end: number): void {
     const key = this.#key;
-    let source = view;
     let k0 = key[0] as number;
     let k1 = key[1] as number;
     let k2 = key[2] as number;
@@ -63,16 +61,17 @@ export class RowHash {
     let highA = HIGH_WORDS;
     let highB = HIGH_WORDS;
     for (let at = start, next = 4; at < end; at += 16, next += 4) {
-      let from = at;
+      let w0 = view.getUint32(at, true);
+      let w1 = view.getUint32(at + 4, true);
+      let w2 = view.getUint32(at + 8, true);
+      let w3 = view.getUint32(at + 12, true);
       if (at + 16 > end) {
-        this.#copyTail(view, at, end);
-        source = this.#tail;
-        from = 0;
+        const bits = 8 * (end - at);
+        w0 &= firstBits(bits);
+        w1 &= firstBits(bits - 32);
+        w2 &= firstBits(bits - 64);
+        w3 &= firstBits(bits - 96);
       }
-      const w0 = source.getUint32(from, true);
-      const w1 = source.getUint32(from + 4, true);
-      const w2 = source.getUint32(from + 8, true);
-      const w3 = source.getUint32(from + 12, true);
 
       let x = (w0 + k0) >>> 0;
       let y = (w2 + k2) >>> 0;
@@ -117,10 +116,12 @@ export class RowHash {
     state[pass] = carried + Math.imul(sumHigh, timesLow) + Math.imul(sumLow, timesHigh);
     state[pass + 1] = product;
   }
+}
 
-  #copyTail(view: DataView, start: number, end: number): void {
-    for (let at = 0; at < 16; at++) this.#tail.setUint8(at, start + at < end ? view.getUint8(start + at) : 0);
-  }
+/** A mask of the lowest `count` bits: none below 0, all from 32 on. */
+function firstBits(count: number): number {
+  if (count >= 32) return -1;
+  return count <= 0 ? 0 : (1 << count) - 1;
 }
 
 /** MurmurHash3's finaliser: a bijection that lets every bit of the input turn every bit of the output. */

@@ -1,6 +1,7 @@
 import type { Rows } from './rows.ts';
 
-const ROW_WORDS = 4;
+/** 32-bit words of one row of the table: hash low, hash high, learner, flags. */
+export const ROW_WORDS = 4;
 
 /**
  * Finds the rows of a file among those of a table. Most files keep their order, so the table row behind the one

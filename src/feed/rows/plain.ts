@@ -4,6 +4,8 @@ import { AFTER_CR, type Arena, type Kernel, POSITION, QUOTED, ROW_START } from '
 const LF = 0x0a;
 const CR = 0x0d;
 const QUOTE = 0x22;
+/** The hash reads whole groups of 16 bytes. */
+const OVERREAD = 16;
 
 /** The reference kernel. `key` as of `schedule`. */
 export class PlainKernel implements Kernel {
@@ -37,16 +39,18 @@ export class PlainKernel implements Kernel {
     // A quote that is the last byte so far may be half of a doubled one: it waits for what follows.
     const stop = !last && filled > 0 && input[filled - 1] === QUOTE ? filled - 1 : filled;
     while (at < stop) {
-      const byte = input[at] as number;
       if (quoted) {
-        if (byte === QUOTE) {
-          if (at + 1 < filled && input[at + 1] === QUOTE) at++;
-          else quoted = false;
-        }
+        while (at < stop && input[at] !== QUOTE) at++;
+        if (at >= stop) break;
+        if (at + 1 < filled && input[at + 1] === QUOTE) at++;
+        else quoted = false;
         at++;
-      } else if (byte > QUOTE) {
-        at++;
-      } else if (byte === QUOTE) {
+        continue;
+      }
+      while (at < stop && (input[at] as number) > QUOTE) at++;
+      if (at >= stop) break;
+      const byte = input[at];
+      if (byte === QUOTE) {
         quoted = at === rowStart || input[at - 1] === delimiter;
         at++;
       } else if (byte === LF && afterCr && at === rowStart) {
@@ -83,7 +87,7 @@ export class PlainKernel implements Kernel {
 
 function arenaOf(bytes: number, rows: number): Arena {
   return {
-    input: new Uint8Array(bytes),
+    input: new Uint8Array(new ArrayBuffer(bytes + OVERREAD), 0, bytes),
     state: new Uint32Array(4),
     start: new Uint32Array(rows),
     end: new Uint32Array(rows),

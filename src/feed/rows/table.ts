@@ -1,7 +1,5 @@
-import { RowMatcher } from './matcher.ts';
+import { ROW_WORDS, RowMatcher } from './matcher.ts';
 
-/** 32-bit words of one row of the table: hash low, hash high, learner, flags. Little-endian, as the machine is. */
-export const ROW_WORDS = 4;
 const ROW_BYTES = 4 * ROW_WORDS;
 /** Bytes of one part at most. */
 export const PART_BYTES = 1024 * 1024;
@@ -13,7 +11,10 @@ export const REPEATED = 1;
  */
 export const LOOK_AGAIN = { hashLow: 0, hashHigh: 0 } as const;
 
-/** The rows of the last applied run in file order, 16 bytes each. */
+/**
+ * The rows of the last applied run in file order, 16 bytes each: hash low, hash high, learner, flags, as 32-bit
+ * little-endian words (as every machine that Muster runs on has them).
+ */
 export class RowTable {
   readonly #words: Uint32Array;
 
