@@ -1,0 +1,114 @@
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { UsageError } from '../../domain/errors.ts';
+import { type FeedView, viewFeed, viewFeeds } from '../../run/views/feedView.ts';
+import { readFeedFile } from '../../settings/feed.ts';
+import { readFeedDoc, saveFeed } from '../../store/feeds.ts';
+import type { Cli } from '../cli.ts';
+import { type JsonOption, printsFacts } from '../options.ts';
+import { feedOf } from '../references.ts';
+import { count, facts, table } from '../table.ts';
+import { readText } from './import.ts';
+
+export function addFeeds(program: Command, cli: Cli): void {
+  const feeds = program.command('feeds').description('sources of rows: mapping, schedule, policies');
+
+  printsFacts(
+    feeds
+      .command('list')
+      .description('lists the feeds with what they hold and their last runs')
+      .action(async ({ json }: JsonOption) => {
+        const views = await viewFeeds((await cli.open()).store);
+        cli.out.show(json, views, () => listText(views));
+      }),
+    'muster feeds list',
+  );
+
+  printsFacts(
+    feeds
+      .command('show <feed>')
+      .description('shows a feed and its settings')
+      .action(async (name: string, { json }: JsonOption) => {
+        const { store } = await cli.open();
+        const doc = await feedOf(store, name);
+        const view = await viewFeed(store, doc);
+        cli.out.show(json, { ...view, text: doc.text }, () => `${feedText(view)}\n\n${doc.text}`);
+      }),
+    'muster feeds show hr',
+  );
+
+  printsFacts(
+    feeds
+      .command('apply <file>')
+      .description('creates the feed that a YAML or JSON file describes, or changes it')
+      .action((path: string, { json }: JsonOption) => apply(cli, path, json)),
+    'muster feeds apply hr.yaml',
+  );
+
+  printsFacts(
+    feeds
+      .command('check <file>')
+      .description('says whether a feed file can be used, without saving it')
+      .action((path: string, { json }: JsonOption) => {
+        const settings = readFeedFile(readText(resolve(cli.directory, path)), path);
+        cli.out.show(
+          json,
+          { name: settings.name, valid: true, settings },
+          () => `${path} is a feed that can be used: ${settings.name}.`,
+        );
+      }),
+    'muster feeds check hr.yaml',
+  );
+}
+
+async function apply(cli: Cli, path: string, json: boolean | undefined): Promise<void> {
+  const text = readText(resolve(cli.directory, path));
+  const settings = readFeedFile(text, path);
+  const { store } = await cli.open();
+  const stored = await readFeedDoc(store, settings.name);
+  if (stored?.origin === 'file' && stored.text !== text) {
+    throw new UsageError(
+      `Feed ${settings.name} is a file of config/feeds and is changed there alone; nothing was changed. Edit that file, or give this one another name.`,
+    );
+  }
+  const created = stored?.origin === 'file' ? false : await saveFeed(store, text, settings, 'database');
+  const view = await viewFeed(store, await feedOf(store, settings.name));
+  const done = created ? 'was created' : stored?.text === text ? 'is as it was' : 'was changed';
+  cli.out.show(
+    json,
+    { ...view, created },
+    () => `Feed ${settings.name} ${done}. Run it: muster import FILE --feed ${settings.name}`,
+  );
+}
+
+function listText(views: readonly FeedView[]): string {
+  if (views.length === 0) return 'No feed yet. Make one: muster feeds apply FILE.yaml';
+  const rows = views.map(({ name, mode, source, schedule, held, lastRun }) => [
+    name,
+    mode,
+    sourceText(source),
+    schedule.cron ?? 'by hand',
+    held.learners,
+    held.memberships,
+    lastRun ? `${lastRun.run} ${lastRun.state}` : 'none',
+  ]);
+  return table(['feed', 'mode', 'source', 'schedule', 'learners', 'memberships', 'last run'], rows);
+}
+
+function feedText({ name, origin, mode, source, schedule, held, applied, lastRun }: FeedView): string {
+  return facts([
+    ['feed', name],
+    ['from', origin === 'file' ? 'config/feeds (read-only here)' : origin],
+    ['mode', mode],
+    ['source', sourceText(source)],
+    ['schedule', schedule.cron ? `${schedule.cron} ${schedule.timeZone}` : 'by hand'],
+    ['holds', `${count(held.learners)} learners, ${count(held.memberships)} memberships`],
+    ['applied', applied ? `${applied.run}, ${applied.at.toISOString()}, ${count(applied.rows)} rows` : 'never'],
+    ['last run', lastRun ? `${lastRun.run}, ${lastRun.state}` : 'none'],
+  ]);
+}
+
+function sourceText(source: FeedView['source']): string {
+  if (source.kind === 'file') return source.path;
+  return source.kind === 'directory' ? `${source.path}/${source.pattern}` : 'upload';
+}

@@ -1,0 +1,93 @@
+import { readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { Command } from 'commander';
+import { UsageError } from '../../domain/errors.ts';
+import { sourceFile, spool } from '../../feed/sources/file.ts';
+import { requestRun } from '../../run/request.ts';
+import { readFeedFile } from '../../settings/feed.ts';
+import { readFeedDoc, saveFeed, settingsOf } from '../../store/feeds.ts';
+import type { FeedDoc } from '../../store/models.ts';
+import type { Cli } from '../cli.ts';
+import { drive, resumeInterrupted, showRun } from '../driving.ts';
+import { type JsonOption, printsFacts } from '../options.ts';
+import { feedOf } from '../references.ts';
+
+interface ImportOptions extends JsonOption {
+  readonly feed?: string;
+  readonly mapping?: string;
+  readonly preview?: boolean;
+  readonly approve?: boolean;
+  readonly strict?: boolean;
+}
+
+export function addImport(program: Command, cli: Cli): void {
+  const command = program
+    .command('import <file>')
+    .description('runs a feed over a file, now, and prints the report; - reads standard input')
+    .option('--feed <name>', 'the feed whose mapping reads the file')
+    .option('--mapping <file>', 'a feed file instead of --feed, for this time only')
+    .option('--preview', 'stop at the plan; nothing is changed')
+    .option('--approve', 'let the plan pass the guard')
+    .option('--strict', 'exit code 4 where rows were rejected')
+    .action((file: string, options: ImportOptions) => importFile(cli, file, options));
+  printsFacts(
+    command,
+    'muster import hr.csv --feed hr',
+    'muster import hr.csv --feed hr --preview',
+    'muster import - --feed hr < hr.csv',
+  );
+}
+
+async function importFile(cli: Cli, path: string, options: ImportOptions): Promise<void> {
+  const { preview = false, approve = false } = options;
+  if ((options.feed === undefined) === (options.mapping === undefined)) {
+    throw new UsageError(
+      'Name the feed with --feed NAME, or its mapping with --mapping FILE.yaml (one of the two); nothing was imported.',
+    );
+  }
+  const { services, store, env } = await cli.open();
+  const feed =
+    options.feed === undefined ? await oneOffFeed(cli, options.mapping as string) : await feedOf(store, options.feed);
+  const file =
+    path === '-'
+      ? await spool(cli.stdin, join(resolve(cli.directory, env.MUSTER_DATA), 'spool'))
+      : await sourceFile(resolve(cli.directory, path));
+  if (!preview) await resumeInterrupted(cli, feed._id);
+  const requested = await requestRun(services, {
+    feed: feed._id,
+    mode: settingsOf(feed).mode,
+    preview,
+    approve,
+    by: cli.by,
+    source: { name: file.name, path: file.path, bytes: file.bytes, ...(path === '-' && { temporary: true }) },
+  });
+  const run = await drive(cli, requested, file);
+  await file.dispose();
+  await showRun(cli, run, options);
+}
+
+/** A feed that exists for what it holds alone: nobody schedules or lists it. */
+async function oneOffFeed(cli: Cli, path: string): Promise<FeedDoc> {
+  const { store } = await cli.open();
+  const text = readText(resolve(cli.directory, path));
+  const settings = readFeedFile(text, path);
+  const stored = await readFeedDoc(store, settings.name);
+  if (stored && stored.origin !== 'one-off') {
+    throw new UsageError(
+      `Feed ${settings.name} exists with settings of its own; nothing was imported. Use --feed ${settings.name}, or give the mapping another name.`,
+    );
+  }
+  await saveFeed(store, text, settings, 'one-off');
+  return feedOf(store, settings.name);
+}
+
+/** @throws {UsageError} where the file cannot be read. */
+export function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new UsageError(
+      `${path} cannot be read (${(error as NodeJS.ErrnoException).code}); nothing was changed. Name a file that can.`,
+    );
+  }
+}

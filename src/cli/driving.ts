@@ -1,0 +1,47 @@
+import type { SourceFile } from '../feed/sources/file.ts';
+import { sourceFile } from '../feed/sources/file.ts';
+import { type Drive, driveRun, interruptedRun } from '../run/drive.ts';
+import { reportOf } from '../run/report.ts';
+import type { RunDoc } from '../store/models.ts';
+import type { Cli } from './cli.ts';
+import { runText } from './runText.ts';
+
+/** Takes a run to its end in this process, with words about how far it has come. */
+export async function drive(cli: Cli, run: RunDoc, file?: SourceFile): Promise<RunDoc> {
+  const muster = await cli.open();
+  const order: Drive = {
+    services: muster.services,
+    queues: muster.queues,
+    work: () => muster.work(),
+    progress: ({ _id, state, batches = 0 }, left) =>
+      cli.out.progress(`run ${_id}: ${state}, ${Math.max(0, batches - left)} of ${batches} batches done`),
+    waiting: ({ _id, state }) => cli.out.say(`Run ${run._id} waits: run ${_id} of feed ${run.feed} is ${state}.`),
+    signal: cli.stopping,
+  };
+  return driveRun(order, run, file);
+}
+
+/** A run of the feed that was killed goes on first, to its end. */
+export async function resumeInterrupted(cli: Cli, feed: string): Promise<void> {
+  const { services } = await cli.open();
+  const run = await interruptedRun(services, feed);
+  if (!run) return;
+  cli.out.say(`Run ${run._id} of feed ${feed} was interrupted while ${run.state}; it goes on first.`);
+  const file = run.source.path === undefined ? undefined : await sourceFile(run.source.path).catch(() => undefined);
+  const ended = await drive(cli, run, file);
+  cli.out.say(`Run ${run._id}: ${ended.state}.`);
+}
+
+/** Prints the report of a run and gives the exit code that goes with its state. */
+export async function showRun(
+  cli: Cli,
+  run: RunDoc,
+  { json, strict }: { json?: boolean; strict?: boolean },
+): Promise<void> {
+  const { store } = await cli.open();
+  const report = await reportOf(store, run);
+  cli.out.show(json, report, () => runText(report));
+  if (run.state === 'held') cli.exit = 3;
+  else if (run.state === 'failed' || run.state === 'cancelled') cli.exit = 1;
+  else if (strict && report.rows.rejected > 0) cli.exit = 4;
+}

@@ -1,0 +1,139 @@
+import { join, resolve } from 'node:path';
+import { type Logger, pino } from 'pino';
+import { jobs } from '../../jobs/all.ts';
+import { sayOn } from '../embedded/say.ts';
+import { type EmbeddedServers, startEmbedded } from '../embedded/servers.ts';
+import { Queues } from '../queue/queues.ts';
+import { connectRedis } from '../queue/redis.ts';
+import { relay } from '../queue/relay.ts';
+import { checkRedis } from '../queue/serverCheck.ts';
+import { startWorkers } from '../queue/workers.ts';
+import { type Env, readEnv } from '../settings/env.ts';
+import { initiateReplicaSet } from '../store/replicaSet.ts';
+import { type Services, systemClock } from '../store/services.ts';
+import { openStore, type Store } from '../store/store.ts';
+import { applyFeedFiles } from './feedFiles.ts';
+import { plainLog } from './plainLog.ts';
+
+/** Days for which purged results stay restorable (R11). */
+const PURGE_RETENTION_DAYS = 30;
+/** How often the relay looks for work that is in the database and not in the queue, ms. */
+const RELAY = 1_000;
+/** What running jobs may take when a command ends, ms. */
+const LAST_JOBS = 8_000;
+
+/** The open environment: one database, and one key prefix in Redis. */
+export interface Muster {
+  readonly env: Env;
+  readonly store: Store;
+  readonly services: Services;
+  /** The queues. Redis is connected to, or started, when they are first asked for. */
+  queues(): Promise<Queues>;
+  /** Workers and the relay in this process, from the first call until `close`. `imports`: runs of feeds too. */
+  work(options?: { imports: boolean }): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface OpenOptions {
+  readonly env: NodeJS.ProcessEnv;
+  readonly directory: string;
+  readonly stderr: NodeJS.WritableStream;
+  /** A process that stays: its log is JSON, at LOG_LEVEL. Otherwise words, from `warn` on where LOG_LEVEL is not set. */
+  readonly service: boolean;
+}
+
+/**
+ * Opens the environment that the variables name; where no server is named, the embedded ones are started, or joined.
+ * The feeds of `config/feeds` below the directory are applied.
+ */
+export async function openMuster(options: OpenOptions): Promise<Muster> {
+  const env = readEnv(options.env, options.directory);
+  const log = logger(env, options);
+  const dataDir = resolve(options.directory, env.MUSTER_DATA);
+  const embedded: EmbeddedServers[] = [];
+  const closing: (() => Promise<unknown>)[] = [];
+  let queues: Promise<Queues> | undefined;
+  let working: Promise<void> | undefined;
+
+  const close = async (): Promise<void> => {
+    for (const end of closing.splice(0).reverse()) await end().catch((error) => log.warn({ err: error }, 'not closed'));
+  };
+  try {
+    const store = await openStore(env.MONGODB_URI ?? (await start('mongodb')));
+    closing.push(() => store.close());
+    const services: Services = { store, clock: systemClock, log, purgeRetentionDays: PURGE_RETENTION_DAYS };
+    await applyFeedFiles(store, join(options.directory, 'config', 'feeds'));
+    return {
+      env,
+      store,
+      services,
+      queues: () => (queues ??= openQueues()),
+      work: (what = { imports: false }) => (working ??= work(services, what.imports)),
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+
+  async function start(server: 'mongodb' | 'redis'): Promise<string> {
+    const servers = await startEmbedded({
+      dataDir,
+      need: { mongodb: server === 'mongodb', redis: server === 'redis' },
+      say: sayOn(options.stderr as NodeJS.WriteStream),
+      initiate: initiateReplicaSet,
+      mongodCacheGB: env.MUSTER_MONGOD_CACHE_GB,
+    });
+    embedded.push(servers);
+    closing.push(servers.stop);
+    return (server === 'mongodb' ? servers.mongodbUri : servers.redisUrl) as string;
+  }
+
+  async function connect(use: 'producer' | 'worker') {
+    const url = env.REDIS_URL ?? (await start('redis'));
+    const redis = connectRedis(url, use, (error) =>
+      log.warn({ code: (error as NodeJS.ErrnoException).code ?? error.name }, 'Redis is not reachable'),
+    );
+    closing.push(async () => redis.disconnect());
+    return redis;
+  }
+
+  async function openQueues(): Promise<Queues> {
+    const redis = await connect('producer');
+    await checkRedis(redis);
+    const opened = new Queues(redis, env.MUSTER_PREFIX, jobs);
+    closing.push(() => opened.close());
+    return opened;
+  }
+
+  async function work(services: Services, imports: boolean): Promise<void> {
+    const opened = await (queues ??= openQueues());
+    const workers = await startWorkers({
+      queues: opened,
+      redis: await connect('worker'),
+      jobs: imports ? jobs : jobs.filter(({ name }) => name !== 'import'),
+      context: { ...services, queues: opened, base: options.directory },
+      concurrency: env.WORKER_CONCURRENCY,
+      log,
+    });
+    let ticking: Promise<unknown> = Promise.resolve();
+    const tick = () => {
+      ticking = ticking.then(() =>
+        relay(services, opened).catch((error) => log.warn({ error: (error as Error).name }, 'relay waits')),
+      );
+    };
+    tick();
+    const timer = setInterval(tick, RELAY);
+    closing.push(async () => {
+      clearInterval(timer);
+      await ticking;
+      await workers.stop(LAST_JOBS);
+    });
+  }
+}
+
+function logger(env: Env, { env: given, service, stderr }: OpenOptions): Logger {
+  const quiet = !service && !given.LOG_LEVEL && env.LOG_LEVEL === 'info';
+  const options = { level: quiet ? 'warn' : env.LOG_LEVEL, base: null };
+  return service ? pino(options, stderr as NodeJS.WriteStream) : pino(options, plainLog(stderr));
+}

@@ -1,0 +1,13 @@
+#!/usr/bin/env node
+import { main } from './program.ts';
+
+const stop = new AbortController();
+process.once('SIGINT', () => stop.abort('SIGINT'));
+process.once('SIGTERM', () => stop.abort('SIGTERM'));
+// The reader of a pipe has had enough (`muster export … | head`).
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') stop.abort('EPIPE');
+  else throw error;
+});
+
+process.exitCode = await main(process.argv.slice(2), process, { stopping: stop.signal });

@@ -1,0 +1,90 @@
+import { hostname } from 'node:os';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { RunState } from '../domain/run.ts';
+import type { SourceFile } from '../feed/sources/file.ts';
+import type { Queues } from '../queue/queues.ts';
+import type { RunDoc } from '../store/models.ts';
+import { ofRun } from '../store/outbox.ts';
+import { readRun } from '../store/runs.ts';
+import type { Services } from '../store/services.ts';
+import { advanceRun } from './advance.ts';
+import { enqueueRun } from './enqueue.ts';
+import { executeRun } from './execute.ts';
+
+/** What a process offers to a run that it takes to its end. */
+export interface Drive {
+  readonly services: Services;
+  readonly queues: () => Promise<Queues>;
+  /** Sees to it that workers and the relay run in this process. */
+  readonly work: () => Promise<void>;
+  /** How far the run has come: batches that wait still, of all. */
+  readonly progress?: (run: RunDoc, left: number) => void;
+  /** The run waits for this one of the same feed. */
+  readonly waiting?: (other: RunDoc) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** How often a run that others work at is looked at, ms. */
+const LOOK = 25;
+const LOOK_SELDOM = 500;
+
+/**
+ * Takes a run from wherever it is to an end state, or to `held`: reads and plans in this process, and has jobs apply
+ * it, here or in other workers. While another run of the feed is at work it waits (R23). Rejects where the signal
+ * aborts; the run then goes on when it is driven again. `file` is needed until it has been read.
+ */
+export async function driveRun(drive: Drive, run: RunDoc, file?: SourceFile): Promise<RunDoc> {
+  const { services, signal } = drive;
+  let now = run;
+  let told: string | undefined;
+  while (file && mayRead(now)) {
+    now = await executeRun(services, now, file);
+    if (now.state !== 'queued') break;
+    const other = await services.store.runs.findOne({ feed: run.feed, working: true });
+    if (other && other._id !== told) drive.waiting?.(other);
+    told = other?._id;
+    await pause(LOOK_SELDOM, undefined, { ...(signal && { signal }) });
+    now = (await readRun(services.store, run._id)) as RunDoc;
+  }
+  return APPLYING.has(now.state) ? apply(drive, now) : now;
+}
+
+const APPLYING: ReadonlySet<RunState> = new Set(['applying', 'reconciling']);
+
+function mayRead({ state }: RunDoc): boolean {
+  return state === 'queued' || state === 'reading' || state === 'planned';
+}
+
+async function apply({ services, queues, work, progress, signal }: Drive, run: RunDoc): Promise<RunDoc> {
+  await enqueueRun(services.store, await queues(), run._id);
+  await work();
+  for (let now: RunDoc = run; ; ) {
+    progress?.(now, await services.store.outbox.countDocuments(ofRun(run._id)));
+    await advanceRun(services, run._id);
+    now = (await readRun(services.store, run._id)) as RunDoc;
+    if (!APPLYING.has(now.state)) return now;
+    await pause(LOOK, undefined, { ...(signal && { signal }) });
+  }
+}
+
+/** The run that owns the feed though nobody drives it: its process was killed. Undefined where there is none. */
+export async function interruptedRun({ store, clock }: Services, feed: string): Promise<RunDoc | undefined> {
+  const run = await store.runs.findOne({ feed, working: true });
+  if (!run) return undefined;
+  return APPLYING.has(run.state) || !isDriven(run, clock.now()) ? run : undefined;
+}
+
+/** Is the process that reads the run alive? Known at once on the same host, otherwise when its lease has run out. */
+function isDriven({ lease }: RunDoc, now: Date): boolean {
+  if (!lease || lease.until <= now) return false;
+  return lease.host !== hostname() || isAlive(lease.pid);
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}

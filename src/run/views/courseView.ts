@@ -1,0 +1,107 @@
+import { through } from '../../domain/entitlement.ts';
+import type { CourseId } from '../../domain/ids.ts';
+import type { Subscription } from '../../domain/settle.ts';
+import type { Course, Structure } from '../../domain/structure.ts';
+import { learnersById } from '../../store/learners.ts';
+import type { Services } from '../../store/services.ts';
+import type { Store } from '../../store/store.ts';
+import { readStructure } from '../../store/structure.ts';
+import { keyOf } from './key.ts';
+import { compare, figuresOf, type ProgressFigures } from './learnerView.ts';
+import { readProgress } from './progressView.ts';
+
+export interface CourseView {
+  readonly id: string;
+  readonly externalId: string | null;
+  readonly name: string;
+  readonly subenvironment: string | null;
+  /** Groups that are linked to it. */
+  readonly groups: readonly string[];
+  readonly subscriptions: { readonly active: number; readonly expired: number };
+}
+
+export async function viewCourse({ store }: Services, course: Course): Promise<CourseView> {
+  const [counts, structure] = [await countSubscriptions(store, [course.id]), await readStructure(store)];
+  return courseView(course, structure, counts.get(course.id));
+}
+
+export function courseView(
+  course: Course,
+  structure: Structure,
+  counts: CourseView['subscriptions'] = { active: 0, expired: 0 },
+): CourseView {
+  return {
+    id: `id:${course.id}`,
+    externalId: course.externalId ?? null,
+    name: course.name,
+    subenvironment: course.subenvironment ?? null,
+    groups: [...structure.groups]
+      .filter(({ courses }) => courses.includes(course.id))
+      .map(keyOf)
+      .sort(compare),
+    subscriptions: counts,
+  };
+}
+
+export async function countSubscriptions(
+  store: Store,
+  courses: readonly CourseId[],
+): Promise<Map<CourseId, CourseView['subscriptions']>> {
+  const count = (course: CourseId, status: Subscription['status']) =>
+    store.subscriptions.countDocuments({ items: { $elemMatch: { course, status } } });
+  const found = new Map<CourseId, CourseView['subscriptions']>();
+  for (const course of courses) {
+    found.set(course, { active: await count(course, 'active'), expired: await count(course, 'expired') });
+  }
+  return found;
+}
+
+export interface SubscriberView {
+  readonly id: string;
+  readonly externalId: string | null;
+  readonly email: string | null;
+  readonly status: Subscription['status'];
+  readonly through: readonly string[];
+  readonly direct: boolean;
+  readonly since: Date;
+  readonly progress: ProgressFigures | null;
+}
+
+const CHUNK = 500;
+
+/** Everybody who has, or had, the course, in the order of the learners' numbers. */
+export async function* subscribersOf({ store, clock }: Services, course: CourseId): AsyncGenerator<SubscriberView> {
+  const structure = await readStructure(store);
+  const now = clock.now();
+  const docs = store.subscriptions.find({ 'items.course': course }).sort({ _id: 1 }).batchSize(CHUNK);
+  let some: { learner: number; item: Subscription }[] = [];
+  for await (const doc of docs) {
+    const item = doc.items.find((one) => one.course === course);
+    if (item) some.push({ learner: doc._id, item });
+    if (some.length < CHUNK) continue;
+    yield* views();
+    some = [];
+  }
+  yield* views();
+
+  async function* views(): AsyncGenerator<SubscriberView> {
+    const ids = some.map(({ learner }) => learner as never);
+    const [learners, progress] = [await learnersById(store, ids), await readProgress(store, ids)];
+    for (const { learner: id, item } of some) {
+      const learner = learners.get(id as never);
+      if (!learner) continue;
+      yield {
+        id: `id:${learner.id}`,
+        externalId: learner.externalId ?? null,
+        email: learner.email ?? null,
+        status: item.status,
+        through: through(course, learner.memberships, structure, now).map((group) =>
+          keyOf(structure.group(group) ?? { id: group }),
+        ),
+        direct: item.direct,
+        since: item.since,
+        progress: figuresOf(progress.get(learner.id)?.get(course)),
+      };
+    }
+  }
+}
