@@ -8,7 +8,7 @@ export const ROW_WORDS = 4;
  * found last is tried first, and only then an index of hashes, which is not built before it is needed.
  *
  * A table row is found once: of rows that are equal, each finds another one; where none is left, none is found. No
- * file row finds a table row of hash 0/0 (`LOOK_AGAIN`). Memory: one byte a table row, with the index up to 21.
+ * file row finds a table row of hash 0/0 (`LOOK_AGAIN`). Memory: one byte a table row, with the index up to 13.
  */
 export class RowMatcher {
   /** As in `RowTable`: hash low, hash high and two more words a row. */
@@ -36,7 +36,14 @@ export class RowMatcher {
       const low = hashLow[row] as number;
       const high = hashHigh[row] as number;
       let match = expected;
-      if (!(table[4 * match] === low && table[4 * match + 1] === high && found[match] === 0 && (low | high) !== 0)) {
+      if (
+        !(
+          table[ROW_WORDS * match] === low &&
+          table[ROW_WORDS * match + 1] === high &&
+          found[match] === 0 &&
+          (low | high) !== 0
+        )
+      ) {
         this.#index ??= new HashIndex(table, found, found.length - foundRows);
         match = this.#index.find(low, high);
       }
@@ -61,55 +68,46 @@ export class RowMatcher {
 }
 
 /**
- * Table rows that were not found, by hash: open addressing with linear probing, at most half full. Equal rows share
- * a slot and hang on a chain, so that a file of one row a million times takes no longer than any other.
+ * Table rows that were not found, in buckets by hash, each a chain in file order. Found rows leave their chain when
+ * a search passes them, so that a file of one row a million times takes no longer than any other.
  */
 class HashIndex {
   readonly #table: Uint32Array;
   readonly #found: Uint8Array;
-  /** 1 + the first row of a chain that may still be found, or its last row; 0 is free. */
-  readonly #slots: Uint32Array;
-  /** 1 + the next equal row, in file order; 0 ends the chain. */
-  readonly #next: Uint32Array;
+  /** 1 + the row that follows in the chain, 0 at its end: for each table row, then for each bucket. */
+  readonly #links: Uint32Array;
+  readonly #mask: number;
 
-  constructor(table: Uint32Array, found: Uint8Array, rows: number) {
-    this.#table = table;
-    this.#found = found;
-    this.#slots = new Uint32Array(2 ** Math.ceil(Math.log2(Math.max(2, 2 * rows))));
-    this.#next = new Uint32Array(found.length);
-    for (let row = found.length - 1; row >= 0; row--) {
+  constructor(table: Uint32Array, found: Uint8Array, unfound: number) {
+    const rows = found.length;
+    const buckets = 2 ** Math.ceil(Math.log2(Math.max(1, unfound)));
+    const mask = buckets - 1;
+    const links = new Uint32Array(rows + buckets);
+    for (let row = rows - 1; row >= 0; row--) {
       const low = table[row * ROW_WORDS] as number;
       const high = table[row * ROW_WORDS + 1] as number;
       if (found[row] === 1 || (low | high) === 0) continue;
-      const slot = this.#slot(low, high);
-      this.#next[row] = this.#slots[slot] as number;
-      this.#slots[slot] = row + 1;
+      const bucket = rows + (low & mask);
+      links[row] = links[bucket] as number;
+      links[bucket] = row + 1;
     }
+    this.#table = table;
+    this.#found = found;
+    this.#links = links;
+    this.#mask = mask;
   }
 
   /** The first row of this hash that was not found, or -1. */
   find(low: number, high: number): number {
-    const slot = this.#slot(low, high);
-    let link = this.#slots[slot] as number;
-    while (link !== 0 && this.#found[link - 1] === 1) {
-      const next = this.#next[link - 1] as number;
-      if (next !== 0) this.#slots[slot] = next;
-      link = next;
-    }
-    return link - 1;
-  }
-
-  /** The slot of this hash, or the free one where it would go. */
-  #slot(low: number, high: number): number {
-    const slots = this.#slots;
+    const links = this.#links;
     const table = this.#table;
-    const mask = slots.length - 1;
-    let slot = low & mask;
-    for (let link = slots[slot] as number; link !== 0; link = slots[slot] as number) {
-      const at = (link - 1) * ROW_WORDS;
-      if (table[at] === low && table[at + 1] === high) break;
-      slot = (slot + 1) & mask;
+    let before = this.#found.length + (low & this.#mask);
+    for (let link = links[before] as number; link !== 0; link = links[before] as number) {
+      const row = link - 1;
+      if (this.#found[row] === 1) links[before] = links[row] as number;
+      else if (table[row * ROW_WORDS] === low && table[row * ROW_WORDS + 1] === high) return row;
+      else before = row;
     }
-    return slot;
+    return -1;
   }
 }
