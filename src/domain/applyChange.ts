@@ -1,83 +1,83 @@
-import type { Change } from './change.ts';
-import type { GroupId } from './ids.ts';
+import type { Change, FieldChange, MembershipChange } from './change.ts';
 import type { FeedHold, Identity, Learner, Membership, Source } from './learner.ts';
+import { sameWindows } from './window.ts';
 
 /**
  * The learner after the change. Each part sets what it speaks of and nothing else, whatever is stored by now, so
  * that changes of different sources give the same end in any order (R14, R23) and a second application gives nothing.
- * Returns the very same object where nothing differs.
+ * Returns the very same object where nothing differs. What the change creates is `createLearner`'s.
  */
 export function applyChange(learner: Learner, change: Change): Learner {
-  const fields = change.create
-    ? Object.entries(change.create).flatMap(([field, value]) =>
-        field === 'attributes'
-          ? Object.entries(value as Record<string, string>).map(([key, text]) => [`attributes.${key}`, text] as const)
-          : [[field, value as string] as const],
-      )
-    : change.fields.map(({ field, after }) => [field, after] as const);
-  const next: Writable<Learner> = {
-    ...learner,
-    attributes: { ...learner.attributes },
-    memberships: change.memberships.reduce(withMembership, learner.memberships),
-    holds: change.hold ? withHold(learner.holds, change.hold) : learner.holds,
-  };
-  for (const [field, value] of fields) setField(next, field, value);
-  return isEqual(learner, next) ? learner : next;
+  const memberships = change.memberships.reduce(withMembership, learner.memberships);
+  const holds = change.hold ? withHold(learner.holds, change.hold) : learner.holds;
+  const fields = change.fields.filter(({ field, after }) => fieldOf(learner, field) !== after);
+  if (fields.length === 0 && memberships === learner.memberships && holds === learner.holds) return learner;
+  return withFields({ ...learner, memberships, holds }, fields);
 }
 
 /** A learner that the change creates. */
-export function createLearner(change: Change): Learner {
-  const blank: Learner = {
-    id: change.learner,
+export function createLearner({ learner, create, memberships, hold }: Change): Learner {
+  return {
+    id: learner,
     revision: 0,
     status: 'active',
     attributes: {},
-    memberships: [],
-    holds: [],
+    ...create,
+    memberships: memberships.reduce(withMembership, []),
+    holds: hold ? withHold([], hold) : [],
   };
-  return applyChange(blank, change);
 }
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
+type TextField = Exclude<keyof Identity, 'attributes' | 'status' | 'externalId'>;
 
-function setField(learner: Writable<Learner>, field: string, value: string | undefined): void {
-  if (field.startsWith('attributes.')) {
-    const attributes = learner.attributes as Record<string, string>;
-    const key = field.slice('attributes.'.length);
-    if (value === undefined) delete attributes[key];
-    else Object.defineProperty(attributes, key, { value, enumerable: true, configurable: true, writable: true });
-    return;
-  }
-  const key = field as Exclude<keyof Identity, 'attributes' | 'status' | 'externalId'>;
-  if (value === undefined) delete learner[key];
-  else learner[key] = value;
+const ATTRIBUTE = 'attributes.';
+
+function fieldOf(learner: Learner, field: string): string | undefined {
+  if (!field.startsWith(ATTRIBUTE)) return learner[field as TextField];
+  const key = field.slice(ATTRIBUTE.length);
+  return Object.hasOwn(learner.attributes, key) ? learner.attributes[key] : undefined;
 }
 
-function withMembership(memberships: readonly Membership[], change: Change['memberships'][number]): Membership[] {
-  const others = memberships.filter(({ group }) => group !== change.group);
-  const kept = memberships.find(({ group }) => group === change.group)?.sources ?? [];
+function withFields(learner: Writable<Learner>, fields: readonly FieldChange[]): Learner {
+  const attributes = new Map(Object.entries(learner.attributes));
+  for (const { field, after } of fields) {
+    const key = field.startsWith(ATTRIBUTE) ? field.slice(ATTRIBUTE.length) : undefined;
+    if (key !== undefined) {
+      if (after === undefined) attributes.delete(key);
+      else attributes.set(key, after);
+    } else if (after === undefined) delete learner[field as TextField];
+    else learner[field as TextField] = after;
+  }
+  if (fields.some(({ field }) => field.startsWith(ATTRIBUTE))) learner.attributes = Object.fromEntries(attributes);
+  return learner;
+}
+
+/** The memberships with this source's windows as the change says; the same array where they are so already. */
+function withMembership(
+  memberships: readonly Membership[],
+  { group, source, after }: MembershipChange,
+): readonly Membership[] {
+  const held = memberships.find((one) => one.group === group)?.sources ?? [];
+  const own = held.filter((one) => one.source === source);
+  if (sameWindows(own, after)) return memberships;
   const sources: Source[] = [
-    ...kept.filter(({ source }) => source !== change.source),
-    ...change.after.map((window) => ({ source: change.source, ...window })),
+    ...held.filter((one) => one.source !== source),
+    ...after.map((window) => ({ source, ...window })),
   ].sort((a, b) => (a.source < b.source ? -1 : a.source > b.source ? 1 : 0));
-  const group: GroupId = change.group;
+  const others = memberships.filter((one) => one.group !== group);
   return sources.length === 0 ? others : [...others, { group, sources }].sort((a, b) => a.group - b.group);
 }
 
-function withHold(holds: readonly FeedHold[], hold: NonNullable<Change['hold']>): FeedHold[] {
-  const feed = (hold.after ?? hold.before)?.feed;
+function withHold(holds: readonly FeedHold[], { before, after }: NonNullable<Change['hold']>): readonly FeedHold[] {
+  const feed = (after ?? before)?.feed;
+  const held = holds.find((one) => one.feed === feed);
+  if (after ? held && sameHold(held, after) : !held) return holds;
   const others = holds.filter((one) => one.feed !== feed);
-  return hold.after ? [...others, hold.after].sort((a, b) => (a.feed < b.feed ? -1 : 1)) : others;
+  return after ? [...others, after].sort((a, b) => (a.feed < b.feed ? -1 : 1)) : others;
 }
 
-function isEqual(a: Learner, b: Learner): boolean {
-  return canonical(a) === canonical(b);
-}
-
-function canonical(learner: Learner): string {
-  const { attributes, ...rest } = learner;
-  return JSON.stringify([
-    Object.entries(rest).sort(([a], [b]) => (a < b ? -1 : 1)),
-    Object.entries(attributes).sort(([a], [b]) => (a < b ? -1 : 1)),
-  ]);
+/** Whether two holds of one feed say the same. */
+export function sameHold(a: FeedHold, b: FeedHold): boolean {
+  return (a.created ?? false) === (b.created ?? false) && a.leftAt?.getTime() === b.leftAt?.getTime();
 }

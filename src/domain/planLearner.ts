@@ -1,9 +1,10 @@
+import { sameHold } from './applyChange.ts';
 import type { Change, FieldChange, MembershipChange } from './change.ts';
 import type { Claim } from './claim.ts';
 import type { GroupId, LearnerId } from './ids.ts';
 import type { FeedHold, Identity, Learner, Window } from './learner.ts';
 import type { FeedPolicy } from './policy.ts';
-import { isOpen, sameWindows } from './window.ts';
+import { covers, isOpen, sameWindows } from './window.ts';
 
 export interface PlanInput {
   readonly policy: FeedPolicy;
@@ -46,12 +47,12 @@ export function planLearner(input: PlanInput): LearnerPlan {
 
   const { memberships, shielded } = planMemberships(input, live, left, leaves);
   const holdAfter = shieldedLeaver ? hold : holdOf(policy.feed, hold, leftAt, claim !== null);
-  const fields = claim ? fieldChanges(live, claim, policy) : [];
+  const fields = claim ? fieldChanges(live, claim, input) : [];
   const status = statusAfter(input, live, holdAfter, memberships, leaves);
   if (status !== live.status) fields.push({ field: 'status', before: live.status, after: status });
 
-  const sameHold = hold === holdAfter || (hold !== null && holdAfter !== null && equalHolds(hold, holdAfter));
-  const nothing = fields.length === 0 && memberships.length === 0 && sameHold;
+  const holdStays = hold === holdAfter || (hold !== null && holdAfter !== null && sameHold(hold, holdAfter));
+  const nothing = fields.length === 0 && memberships.length === 0 && holdStays;
   return {
     change: nothing
       ? null
@@ -60,7 +61,7 @@ export function planLearner(input: PlanInput): LearnerPlan {
           revision: live.revision,
           fields,
           memberships,
-          ...(!sameHold && { hold: { before: hold, after: holdAfter } }),
+          ...(!holdStays && { hold: { before: hold, after: holdAfter } }),
           ...(claim && { rows: claim.rows }),
         },
     shielded: shielded || (shieldedLeaver && hold?.leftAt === undefined),
@@ -73,7 +74,7 @@ const DAY = 86_400_000;
 function planCreation({ claim, policy, newId }: PlanInput): LearnerPlan {
   const none = { change: null, shielded: false, graceRuns: false };
   if (!claim || claim.status === 'left' || newId === undefined) return none;
-  if (policy.mode === 'delta' && claim.groups.length === 0 && claim.removed.length > 0) return none;
+  if (removesOnly(claim, policy)) return none;
   const create: Identity = {
     externalId: claim.externalId,
     ...(claim.email && { email: claim.email }),
@@ -108,11 +109,11 @@ function planMemberships(
   for (const [group, after] of wanted) {
     const before = own.get(group) ?? [];
     if (sameWindows(before, after)) continue;
-    const closes = before.some((one) => isOpen(one, now)) && !after.some((one) => isOpen(one, now));
-    if (closes && (protectedLearner || protectedGroups.has(group))) {
+    if ((protectedLearner || protectedGroups.has(group)) && !covers(after, before)) {
       shielded = true;
       continue;
     }
+    const closes = before.some((one) => isOpen(one, now)) && !after.some((one) => isOpen(one, now));
     memberships.push({ group, source: policy.feed, before, after, ...(closes && { courses: policy.moved.courses }) });
   }
   const gone = left
@@ -139,11 +140,10 @@ function holdOf(feed: string, hold: FeedHold | null, leftAt: Date | undefined, n
   return { feed, ...(hold?.created && { created: true }), ...(leftAt && { leftAt }) };
 }
 
-function equalHolds(a: FeedHold, b: FeedHold): boolean {
-  return a.created === b.created && a.leftAt?.getTime() === b.leftAt?.getTime();
-}
-
-/** Inactive once a leaver whom this feed created is held by nothing else; active while the feed names the learner (R20). */
+/**
+ * Inactive once a leaver is held by nothing else, where this feed or one that the learner has left before made the
+ * learner, so that the order in which feeds let go does not matter; active while the feed names the learner (R20).
+ */
 function statusAfter(
   { policy, claim }: PlanInput,
   live: Learner,
@@ -151,8 +151,9 @@ function statusAfter(
   changes: readonly MembershipChange[],
   leaves: boolean,
 ): Learner['status'] {
-  if (!leaves) return claim && claim.status === 'active' ? 'active' : live.status;
-  if (!hold?.created) return live.status;
+  if (!leaves) return claim?.status === 'active' && !removesOnly(claim, policy) ? 'active' : live.status;
+  const created = hold?.created ?? live.holds.some((one) => one.created && one.leftAt !== undefined);
+  if (!created) return live.status;
   const heldByOther =
     live.memberships.some(({ sources }) => sources.some(({ source }) => source !== policy.feed)) ||
     live.holds.some((one) => one.feed !== policy.feed && one.leftAt === undefined);
@@ -164,18 +165,26 @@ function statusAfter(
   return heldByOther || stillOwn ? live.status : 'inactive';
 }
 
-function fieldChanges(live: Learner, claim: Claim, policy: FeedPolicy): FieldChange[] {
+/** A delta feed that only takes the learner out of groups says nothing else of the person. */
+function removesOnly(claim: Claim, { mode }: FeedPolicy): boolean {
+  return mode === 'delta' && claim.groups.length === 0 && claim.removed.length > 0;
+}
+
+function fieldChanges(live: Learner, claim: Claim, { policy, protectedLearner }: PlanInput): FieldChange[] {
   const fields: FieldChange[] = [];
   const compare = (field: string, before: string | undefined, claimed: string | undefined) => {
     if (claimed === undefined) return;
     const after = claimed === '' ? undefined : claimed;
+    if (after === undefined && protectedLearner) return;
     if (after !== before) fields.push({ field, ...(before !== undefined && { before }), ...(after && { after }) });
   };
-  if (policy.mode === 'delta' && claim.groups.length === 0 && claim.removed.length > 0) return fields;
+  if (removesOnly(claim, policy)) return fields;
   if (live.externalId === undefined) compare('externalId', undefined, claim.externalId);
   compare('email', live.email, claim.email);
   compare('firstName', live.firstName, claim.firstName);
   compare('lastName', live.lastName, claim.lastName);
-  for (const [key, value] of Object.entries(claim.attributes)) compare(`attributes.${key}`, live.attributes[key], value);
+  for (const [key, value] of Object.entries(claim.attributes)) {
+    compare(`attributes.${key}`, Object.hasOwn(live.attributes, key) ? live.attributes[key] : undefined, value);
+  }
   return fields;
 }

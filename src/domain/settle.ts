@@ -68,8 +68,9 @@ export function settle(input: SettleInput): Settlement {
   const entitled = entitledCourses(input.memberships, input.structure, now);
   const granted = new Set(input.grant);
   const windows = windowEndings(input);
-  const endings = windows.settled ? [...input.endings, ...windows.endings] : input.endings;
+  const endings = [...input.endings, ...windows.endings];
   const keep = coursesOf(endings, 'keep');
+  for (const course of input.revoke ?? []) keep.delete(course);
   const purge = kind === 'purge' ? coursesOf(endings, 'purge') : new Set<CourseId>();
   const events: SubscriptionEvent[] = [];
   const purged: CourseId[] = [];
@@ -170,7 +171,11 @@ function windowEndings(input: SettleInput): { endings: Ending[]; settled: boolea
       endings.push(endingOf([group], input.windowOption(source), input.structure));
     }
   }
-  const needs = endings.some(({ option }) => option === 'purge') ? 'purge' : endings.length > 0 ? 'expire' : 'subscribe';
+  const needs = endings.some(({ option }) => option === 'purge')
+    ? 'purge'
+    : endings.length > 0
+      ? 'expire'
+      : 'subscribe';
   return { endings, settled: STRENGTH[kind] >= STRENGTH[needs] };
 }
 

@@ -72,15 +72,15 @@ const TEXTS = ['email', 'firstName', 'lastName'] as const;
 /** The rows' texts together: where one row is silent (empty), another may speak. */
 function identityOf(rows: readonly ResolvedRow[]): Pick<Claim, 'email' | 'firstName' | 'lastName' | 'attributes'> {
   const texts: { email?: string; firstName?: string; lastName?: string } = {};
-  const attributes: Record<string, string> = {};
+  const attributes = new Map<string, string>();
   for (const row of rows) {
     for (const key of TEXTS) {
       const value = row[key];
       if (value !== undefined) texts[key] = texts[key] || value;
     }
-    for (const [key, value] of Object.entries(row.attributes)) attributes[key] = attributes[key] || value;
+    for (const [key, value] of Object.entries(row.attributes)) attributes.set(key, attributes.get(key) || value);
   }
-  return { ...texts, attributes };
+  return { ...texts, attributes: Object.fromEntries(attributes) };
 }
 
 /** Name of the first field about which the rows disagree; an empty cell disagrees with nothing. */

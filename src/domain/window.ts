@@ -20,6 +20,11 @@ export function unite(windows: readonly Window[]): Window[] {
   return united;
 }
 
+/** Whether every moment of `inner` lies in `outer`. Both as `unite` gives them. */
+export function covers(outer: readonly Window[], inner: readonly Window[]): boolean {
+  return sameWindows(unite([...outer, ...inner]), outer);
+}
+
 export function sameWindows(a: readonly Window[], b: readonly Window[]): boolean {
   return a.length === b.length && a.every((one, at) => sameWindow(one, b[at] as Window));
 }
