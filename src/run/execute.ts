@@ -199,6 +199,7 @@ async function decide(services: Services, run: RunDoc, outcome: Outcome): Promis
 /** The same bytes, understood the same way, and nobody has touched what the feed holds: no change (R17). */
 async function sameAgain({ store, clock }: Services, run: RunDoc, feed: FeedDoc, applied: Applied, started: Date): Promise<void> {
   const now = clock.now();
+  await supersedeHeld(store, run, now);
   const last = await readRun(store, applied.run);
   const before = last?.outcome as Outcome | undefined;
   const outcome = {
