@@ -90,7 +90,8 @@ type Percent = ShareOfHeld | 'groupRemovedPercent' | 'rejectedPercent';
 /**
  * Every limit that the plan breaks, in the order of the domain rules' table; none = it may be applied. A value
  * that equals its limit is allowed. Before the first applied run (`lastRows` null) the feed holds nothing that a
- * percentage could be taken of, so only counts, groups and rejected rows hold that run.
+ * percentage could be taken of, so only counts, groups and rejected rows hold that run. The sums over time hold only
+ * a plan that adds to them: what was lost before, a person has approved or the limits allowed.
  */
 export function guard(figures: PlanFigures, limits: Limits): Breach[] {
   const { held, rows, lastRows, membershipsLost, lost24h, lost7d } = figures;
@@ -117,8 +118,8 @@ export function guard(figures: PlanFigures, limits: Limits): Breach[] {
     lastRows === null ? [] : rowsAgainst(lastRows, rows.read, limits),
     share('rejectedPercent', rows.rejected, rows.read),
     figures.removals ? count('unrecognised', rows.unrecognised) : [],
-    ofHeld('removed24hPercent', membershipsLost + lost24h, held.memberships + lost24h),
-    ofHeld('removed7dPercent', membershipsLost + lost7d, held.memberships + lost7d),
+    membershipsLost === 0 ? [] : ofHeld('removed24hPercent', membershipsLost + lost24h, held.memberships + lost24h),
+    membershipsLost === 0 ? [] : ofHeld('removed7dPercent', membershipsLost + lost7d, held.memberships + lost7d),
   ].flat();
 }
 
