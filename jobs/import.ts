@@ -1,7 +1,7 @@
 import { locate, sourceFile } from '../src/feed/sources/file.ts';
 import { defineJob } from '../src/queue/job.ts';
-import { executeRun, failRun } from '../src/run/execute.ts';
 import { enqueueRun } from '../src/run/enqueue.ts';
+import { executeRun, failRun } from '../src/run/execute.ts';
 import { readFeedDoc, settingsOf } from '../src/store/feeds.ts';
 import { readRun } from '../src/store/runs.ts';
 import type { JobContext } from './context.ts';

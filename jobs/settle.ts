@@ -16,5 +16,5 @@ export function settling(kind: SettleKind): Job<JobContext> {
       await settleBatch(context, id, kind);
       await advanceRun(context, id.run);
     },
-  }) as Job<JobContext>;
+  });
 }

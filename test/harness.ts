@@ -60,7 +60,11 @@ export class TestMuster {
 
   async open(uri: string, redisUrl: string, prefix: string): Promise<void> {
     this.store = await openStore(uri);
-    this.queues = new Queues(connectRedis(redisUrl, 'producer', () => undefined), prefix, jobs);
+    this.queues = new Queues(
+      connectRedis(redisUrl, 'producer', () => undefined),
+      prefix,
+      jobs,
+    );
     const { store, clock, log, queues } = this;
     this.context = { store, clock, log, queues, purgeRetentionDays: 30, base: this.directory };
     await this.startWorkers(redisUrl);
@@ -107,13 +111,19 @@ export class TestMuster {
   }
 
   /** Imports a file through the whole flow; returns the report when the run has come to rest. */
-  async import(text: string | Uint8Array, { feed = 'hr', preview = false, approve = false }: ImportOptions = {}): Promise<RunReport> {
+  async import(
+    text: string | Uint8Array,
+    { feed = 'hr', preview = false, approve = false }: ImportOptions = {},
+  ): Promise<RunReport> {
     const run = await this.read(text, { feed, preview, approve });
     return reportOf(this.store, await this.settled(run._id));
   }
 
   /** Reads, plans and starts a run; its batches are applied by the workers afterwards. */
-  async read(text: string | Uint8Array, { feed = 'hr', preview = false, approve = false }: ImportOptions = {}): Promise<RunDoc> {
+  async read(
+    text: string | Uint8Array,
+    { feed = 'hr', preview = false, approve = false }: ImportOptions = {},
+  ): Promise<RunDoc> {
     const file = await sourceFile(this.file(text));
     const source = { name: file.name, path: file.path, bytes: file.bytes };
     const run = await requestRun(this.context, { feed, mode: 'full', preview, approve, by: 'test', source });
@@ -169,7 +179,10 @@ export class TestMuster {
     const doc = await this.store.learners.findOne({ _id: await this.learner(externalId) });
     if (!doc) return [];
     return toLearner(doc)
-      .memberships.map(({ group, sources }) => `${structure.group(group)?.externalId}: ${sources.map(({ source }) => source).join('+')}`)
+      .memberships.map(
+        ({ group, sources }) =>
+          `${structure.group(group)?.externalId}: ${sources.map(({ source }) => source).join('+')}`,
+      )
       .sort();
   }
 }
@@ -199,8 +212,18 @@ export const COMPANY: Omit<StructureImport, 'by'> = {
   courses: ['safety', 'sales', 'welcome'].map((id) => ({ externalId: id as ExternalId, name: `Course ${id}` })),
   groups: [
     { externalId: 'all' as ExternalId, name: 'All learners', courses: ['welcome' as ExternalId] },
-    { externalId: 'sector-a' as ExternalId, name: 'Sector A', parent: 'all' as ExternalId, courses: ['safety' as ExternalId] },
-    { externalId: 'sector-b' as ExternalId, name: 'Sector B', parent: 'all' as ExternalId, courses: ['sales' as ExternalId, 'safety' as ExternalId] },
+    {
+      externalId: 'sector-a' as ExternalId,
+      name: 'Sector A',
+      parent: 'all' as ExternalId,
+      courses: ['safety' as ExternalId],
+    },
+    {
+      externalId: 'sector-b' as ExternalId,
+      name: 'Sector B',
+      parent: 'all' as ExternalId,
+      courses: ['sales' as ExternalId, 'safety' as ExternalId],
+    },
     { externalId: 'lone' as ExternalId, name: 'Lone group' },
   ],
 };

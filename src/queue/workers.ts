@@ -39,9 +39,20 @@ export async function startWorkers<Context>(options: WorkersOptions<Context>): P
       removeOnComplete: { count: 0 },
       removeOnFail: { count: 0 },
     });
-    worker.on('error', (error) => log.warn({ job: job.name, code: (error as { code?: string }).code }, 'queue is not reachable'));
+    worker.on('error', (error) =>
+      log.warn({ job: job.name, code: (error as { code?: string }).code }, 'queue is not reachable'),
+    );
     worker.on('failed', (failed, error) =>
-      log.error({ job: job.name, id: failed?.id, tries: failed?.attemptsMade, error: error.name, code: (error as { code?: unknown }).code }, 'job failed'),
+      log.error(
+        {
+          job: job.name,
+          id: failed?.id,
+          tries: failed?.attemptsMade,
+          error: error.name,
+          code: (error as { code?: unknown }).code,
+        },
+        'job failed',
+      ),
     );
     return worker;
   });
@@ -52,7 +63,8 @@ export async function startWorkers<Context>(options: WorkersOptions<Context>): P
       const late = new Promise<'late'>((resolve) => {
         timer = setTimeout(() => resolve('late'), ms);
       });
-      if ((await Promise.race([closing, late])) === 'late') await Promise.all(workers.map((worker) => worker.close(true)));
+      if ((await Promise.race([closing, late])) === 'late')
+        await Promise.all(workers.map((worker) => worker.close(true)));
       clearTimeout(timer);
     },
   };

@@ -25,7 +25,10 @@ export async function settleBatch(services: Services, id: BatchId, kind: SettleK
     const now = clock.now();
     const actual = new Map(entry.instead ?? []);
     const structure = await readStructure(store, session);
-    const orders = ordersOf(batch, structure).map((order) => ({ ...order, learner: actual.get(order.learner) ?? order.learner }));
+    const orders = ordersOf(batch, structure).map((order) => ({
+      ...order,
+      learner: actual.get(order.learner) ?? order.learner,
+    }));
     const settlements = await settleLearners(services, session, { orders, structure, kind, now, run: id.run });
     const audit = auditOf(id, kind, run.by, run.feed ?? run.kind, now, settlements);
     if (audit) await store.audit.insertOne(audit, { session });
@@ -72,7 +75,17 @@ export async function settleLearners(
     if (!learner) return [];
     const { memberships } = learner;
     const all = lost ? [...endings, ...lostEndings(lost, memberships)] : endings;
-    return settle({ learner: id, memberships, held: held.get(id), structure, now, kind, endings: all, windowOption, ...grants });
+    return settle({
+      learner: id,
+      memberships,
+      held: held.get(id),
+      structure,
+      now,
+      kind,
+      endings: all,
+      windowOption,
+      ...grants,
+    });
   });
   const retainUntil = purgeRetentionDays > 0 ? new Date(now.getTime() + purgeRetentionDays * 86_400_000) : undefined;
   await writeSettlements(store, session, settlements, held, { run, now, retainUntil });

@@ -84,7 +84,11 @@ async function renumbered({ store }: Services, run: RunId): Promise<Map<LearnerI
 }
 
 /** Learners that another source created between plan and application: the packed table must name the real ones. */
-async function renumberTable({ store }: Services, table: string, instead: ReadonlyMap<LearnerId, LearnerId>): Promise<void> {
+async function renumberTable(
+  { store }: Services,
+  table: string,
+  instead: ReadonlyMap<LearnerId, LearnerId>,
+): Promise<void> {
   const range = { _id: { $gte: { table, part: 0 }, $lt: { table, part: Number.MAX_SAFE_INTEGER } } };
   for await (const { _id, bytes } of store.tables.find(range, { promoteBuffers: true })) {
     const copy = Uint8Array.from(bytes);
@@ -102,10 +106,17 @@ const LOOK_AGAIN_MARGIN = 60_000;
 
 async function tidy({ store }: Services, feed: string, outcome: Outcome, oldTable: string | undefined): Promise<void> {
   if (oldTable && oldTable !== outcome.applied.table) {
-    await store.tables.deleteMany({ _id: { $gte: { table: oldTable, part: 0 }, $lt: { table: oldTable, part: Number.MAX_SAFE_INTEGER } } });
+    await store.tables.deleteMany({
+      _id: { $gte: { table: oldTable, part: 0 }, $lt: { table: oldTable, part: Number.MAX_SAFE_INTEGER } },
+    });
   }
   const seen = new Date(outcome.readAt.getTime() - LOOK_AGAIN_MARGIN);
-  const left = { $filter: { input: '$lookAgain', cond: { $not: { $and: [{ $eq: ['$$this.feed', feed] }, { $lte: ['$$this.at', seen] }] } } } };
+  const left = {
+    $filter: {
+      input: '$lookAgain',
+      cond: { $not: { $and: [{ $eq: ['$$this.feed', feed] }, { $lte: ['$$this.at', seen] }] } },
+    },
+  };
   await store.learners.updateMany({ 'lookAgain.feed': feed }, [
     { $set: { lookAgain: left } },
     { $set: { lookAgain: { $cond: [{ $eq: ['$lookAgain', []] }, '$$REMOVE', '$lookAgain'] } } },

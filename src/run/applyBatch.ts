@@ -34,13 +34,21 @@ export async function applyBatch(services: Services, id: BatchId): Promise<Settl
       return await store.transaction((session) => applyTogether(services, session, run, batch));
     } catch (error) {
       if (!isPermanent(error)) throw error;
-      services.log.warn({ run: id.run, batch: id.batch, code: (error as { code?: unknown }).code }, 'batch is applied one by one');
+      services.log.warn(
+        { run: id.run, batch: id.batch, code: (error as { code?: unknown }).code },
+        'batch is applied one by one',
+      );
     }
   }
   return applyOneByOne(services, run, batch);
 }
 
-async function applyTogether(services: Services, session: Session, run: RunDoc, batch: BatchDoc): Promise<SettleKind | null> {
+async function applyTogether(
+  services: Services,
+  session: Session,
+  run: RunDoc,
+  batch: BatchDoc,
+): Promise<SettleKind | null> {
   const { store, clock } = services;
   const now = clock.now();
   const waiting = await store.outbox.findOne({ _id: batch._id, job: 'apply' }, { session });
@@ -60,7 +68,12 @@ async function passOn(
   const filter = { _id: batch._id, job: 'apply' as const };
   if (batch.settle === null) await store.outbox.deleteOne(filter, { session });
   else {
-    const next = { job: batch.settle, tries: 0, at: new Date(clock.now().getTime() + ENQUEUED_BY_WRITER), ...(instead.length > 0 && { instead }) };
+    const next = {
+      job: batch.settle,
+      tries: 0,
+      at: new Date(clock.now().getTime() + ENQUEUED_BY_WRITER),
+      ...(instead.length > 0 && { instead }),
+    };
     await store.outbox.updateOne(filter, { $set: next }, { session });
   }
   return batch.settle;
@@ -137,12 +150,21 @@ async function settleKeeping(
 }
 
 function hasOption(changes: readonly Change[], learner: LearnerId, option: string): boolean {
-  return changes.some((change) => change.learner === learner && change.memberships.some(({ courses }) => courses === option));
+  return changes.some(
+    (change) => change.learner === learner && change.memberships.some(({ courses }) => courses === option),
+  );
 }
 
 function applyAudit(id: BatchId, run: RunDoc, at: Date, changes: readonly Change[], step = 'apply'): AuditDoc {
   const learners = changes.map(({ learner }) => learner);
-  return { _id: { ...id, step }, at, by: run.by, why: run.feed ?? run.kind, learners, counts: { applied: changes.length } };
+  return {
+    _id: { ...id, step },
+    at,
+    by: run.by,
+    why: run.feed ?? run.kind,
+    learners,
+    counts: { applied: changes.length },
+  };
 }
 
 /** Each change in a transaction of its own; what fails for good is set aside with its error (R27). */
@@ -181,8 +203,15 @@ async function existing({ store }: Services, { create }: Change): Promise<Learne
 /** The creation of a learner who exists by now, as a change of that learner. */
 function asUpdate({ create: _, ...change }: Change, learner: LearnerId): Change {
   const { attributes = {}, ...texts } = _ ?? {};
-  const fields = [...Object.entries(texts), ...Object.entries(attributes).map(([key, value]) => [`attributes.${key}`, value])];
-  return { ...change, learner, fields: fields.map(([field, after]) => ({ field: field as string, after: after as string })) };
+  const fields = [
+    ...Object.entries(texts),
+    ...Object.entries(attributes).map(([key, value]) => [`attributes.${key}`, value]),
+  ];
+  return {
+    ...change,
+    learner,
+    fields: fields.map(([field, after]) => ({ field: field as string, after: after as string })),
+  };
 }
 
 /** Tries a set-aside change once more. True where it is applied and settled now. */
@@ -196,11 +225,16 @@ export async function applySetAside(services: Services, run: RunDoc, batch: numb
     await writeChanges(services, session, run, { _id: id, settle: null, creates: false, changes: [done] }, [done]);
     const structure = await readStructure(store, session);
     const orders = [{ learner: done.learner, endings: endingsOf(done, structure) }];
-    const settlements = await settleLearners(services, session, { orders, structure, kind: 'purge', now, run: run._id });
+    const settlements = await settleLearners(services, session, {
+      orders,
+      structure,
+      kind: 'purge',
+      now,
+      run: run._id,
+    });
     await store.audit.insertOne(applyAudit(id, run, now, [done], `retry-${done.learner}`), { session });
     const audit = auditOf(id, `retry-settle-${done.learner}`, run.by, run.feed ?? run.kind, now, settlements);
     if (audit) await store.audit.insertOne(audit, { session });
   });
   return true;
 }
-

@@ -1,14 +1,14 @@
 import { NotFound, UsageError } from '../domain/errors.ts';
 import type { RunId } from '../domain/ids.ts';
-import { learnersById } from '../store/learners.ts';
-import type { RunDoc } from '../store/models.ts';
 import { isDuplicateKey } from '../store/failures.ts';
 import { readFeedDoc } from '../store/feeds.ts';
+import { learnersById } from '../store/learners.ts';
+import type { RunDoc } from '../store/models.ts';
 import { moveRun, readRun } from '../store/runs.ts';
 import type { Services } from '../store/services.ts';
+import { finishRun } from './advance.ts';
 import type { Outcome } from './outcome.ts';
 import { attemptOf, startApplying } from './start.ts';
-import { finishRun } from './advance.ts';
 
 /** A held plan whose facts have moved on since it was made and shown (R30). */
 export class StalePlan extends UsageError {
@@ -24,11 +24,15 @@ export async function approveRun(services: Services, id: RunId, by: string): Pro
   await refuseStale(services, run);
   try {
     const outcome = run.outcome as Outcome;
-    const moved = outcome.noChange ? await finishNothing(services, run, by) : await startApplying(services, run, by, 'approved');
+    const moved = outcome.noChange
+      ? await finishNothing(services, run, by)
+      : await startApplying(services, run, by, 'approved');
     if (!moved) await heldRun(services, id, 'approved');
   } catch (error) {
     if (!isDuplicateKey(error)) throw error;
-    throw new UsageError(`Another run of feed ${run.feed} is at work; nothing was changed. Approve run ${id} when it has ended.`);
+    throw new UsageError(
+      `Another run of feed ${run.feed} is at work; nothing was changed. Approve run ${id} when it has ended.`,
+    );
   }
   return (await readRun(services.store, id)) as RunDoc;
 }
@@ -45,7 +49,12 @@ async function finishNothing(services: Services, run: RunDoc, by: string): Promi
 export async function rejectRun(services: Services, id: RunId, by: string, reason?: string): Promise<RunDoc> {
   const run = await heldRun(services, id, 'rejected');
   const now = services.clock.now();
-  const moved = await moveRun(services.store, run, 'rejected', { by, at: now, ...(reason && { note: reason }), set: { finishedAt: now } });
+  const moved = await moveRun(services.store, run, 'rejected', {
+    by,
+    at: now,
+    ...(reason && { note: reason }),
+    set: { finishedAt: now },
+  });
   if (!moved) await heldRun(services, id, 'rejected');
   return (await readRun(services.store, id)) as RunDoc;
 }
@@ -54,9 +63,16 @@ export async function rejectRun(services: Services, id: RunId, by: string, reaso
 export async function cancelRun({ store, clock }: Services, id: RunId, by: string): Promise<RunDoc> {
   const run = await existing(store, id);
   const now = clock.now();
-  const moved = await moveRun(store, run, 'cancelled', { by, at: now, set: { finishedAt: now }, unset: ['working', 'lease'] });
+  const moved = await moveRun(store, run, 'cancelled', {
+    by,
+    at: now,
+    set: { finishedAt: now },
+    unset: ['working', 'lease'],
+  });
   if (!moved) {
-    throw new UsageError(`Run ${id} is ${run.state} and cannot be cancelled any more; nothing was changed. A run that is being applied goes on to its end.`);
+    throw new UsageError(
+      `Run ${id} is ${run.state} and cannot be cancelled any more; nothing was changed. A run that is being applied goes on to its end.`,
+    );
   }
   return (await readRun(store, id)) as RunDoc;
 }
@@ -90,7 +106,9 @@ async function refuseStale({ store }: Services, run: RunDoc): Promise<void> {
     );
     const moved = changes.filter(({ learner, revision }) => (live.get(learner)?.revision ?? 0) !== revision).length;
     if (moved > 0) {
-      throw new StalePlan(`${moved} of the learners whom run ${run._id} changes were changed after its plan was made. ${again}`);
+      throw new StalePlan(
+        `${moved} of the learners whom run ${run._id} changes were changed after its plan was made. ${again}`,
+      );
     }
   }
 }

@@ -22,7 +22,8 @@ export async function digest(store: Store): Promise<string> {
       .reverse()
       .join('/');
 
-  for (const course of [...courses.values()].map(({ id, name }) => [courseName(id), name]).sort(byText)) line('course', course);
+  for (const course of [...courses.values()].map(({ id, name }) => [courseName(id), name]).sort(byText))
+    line('course', course);
   const groups = [...structure.groups].map((group) => [
     groupName(group.id),
     group.name,
@@ -59,7 +60,9 @@ export async function digest(store: Store): Promise<string> {
     const held = await store.subscriptions.findOne({ _id: id });
     const items = (held?.items ?? []).map(({ course, status, direct }) => [courseName(course), status, direct]);
     if (items.length > 0) line('subscriptions', items.sort(byText));
-    const results = await store.progress.find({ _id: { $gte: { learner: id } as never, $lt: { learner: id + 1 } as never } }).toArray();
+    const results = await store.progress
+      .find({ _id: { $gte: { learner: id } as never, $lt: { learner: id + 1 } as never } })
+      .toArray();
     const progress = results.map(({ _id, completion, score, activities }) => [
       courseName(_id.course),
       completion,

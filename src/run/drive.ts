@@ -35,24 +35,27 @@ const LOOK_SELDOM = 500;
  */
 export async function driveRun(drive: Drive, run: RunDoc, file?: SourceFile): Promise<RunDoc> {
   const { services, signal } = drive;
-  let now = run;
+  const { store, clock } = services;
   let told: string | undefined;
-  while (file && mayRead(now)) {
-    now = await executeRun(services, now, file);
-    if (now.state !== 'queued') break;
-    const other = await services.store.runs.findOne({ feed: run.feed, working: true });
-    if (other && other._id !== told) drive.waiting?.(other);
-    told = other?._id;
+  for (let now = run; ; now = (await readRun(store, run._id)) as RunDoc) {
+    if (file && isFree(now, clock.now())) now = await executeRun(services, now, file);
+    if (APPLYING.has(now.state)) return apply(drive, now);
+    if (!READING.has(now.state) || now.finishedAt || (!file && isFree(now, clock.now()))) return now;
+    if (now.state === 'queued') {
+      const other = await store.runs.findOne({ feed: run.feed, working: true });
+      if (other && other._id !== told) drive.waiting?.(other);
+      told = other?._id;
+    }
     await pause(LOOK_SELDOM, undefined, { ...(signal && { signal }) });
-    now = (await readRun(services.store, run._id)) as RunDoc;
   }
-  return APPLYING.has(now.state) ? apply(drive, now) : now;
 }
 
+const READING: ReadonlySet<RunState> = new Set(['queued', 'reading', 'planned']);
 const APPLYING: ReadonlySet<RunState> = new Set(['applying', 'reconciling']);
 
-function mayRead({ state }: RunDoc): boolean {
-  return state === 'queued' || state === 'reading' || state === 'planned';
+/** Is nobody reading the run, though it is to be read? */
+function isFree(run: RunDoc, now: Date): boolean {
+  return READING.has(run.state) && !run.finishedAt && (run.state === 'queued' || !isDriven(run, now));
 }
 
 async function apply({ services, queues, work, progress, signal }: Drive, run: RunDoc): Promise<RunDoc> {
@@ -65,6 +68,12 @@ async function apply({ services, queues, work, progress, signal }: Drive, run: R
     if (!APPLYING.has(now.state)) return now;
     await pause(LOOK, undefined, { ...(signal && { signal }) });
   }
+}
+
+/** Runs that were killed while their file was read, in this or another process: they are to be read again. */
+export async function abandonedRuns({ store, clock }: Services): Promise<RunDoc[]> {
+  const runs = await store.runs.find({ working: true, state: { $in: ['reading', 'planned'] } }).toArray();
+  return runs.filter((run) => !isDriven(run, clock.now()));
 }
 
 /** The run that owns the feed though nobody drives it: its process was killed. Undefined where there is none. */

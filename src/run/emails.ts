@@ -43,7 +43,11 @@ export async function refuseEmails(
           const live = own.get(claimant);
           const holder = byEmail.get(key);
           if (live?.email !== undefined && emailKey(live.email) === key) keeps.add(claimant);
-          else if (holder && holder.id !== live?.id && !(holder.externalId === undefined && !live && match.includes('email'))) {
+          else if (
+            holder &&
+            holder.id !== live?.id &&
+            !(holder.externalId === undefined && !live && match.includes('email'))
+          ) {
             holders.set(holder.id, holder);
             wanted.set(claimant, { wants: key, holder: holder.id });
           }
@@ -54,7 +58,8 @@ export async function refuseEmails(
   const refused = new Map<ExternalId, Rejection[]>();
   for (const [key, asking] of claimants) {
     if (asking.length < 2) continue;
-    for (const claimant of asking) if (!keeps.has(claimant)) refused.set(claimant, twice(claims.get(claimant) as Claim, key, asking, structure));
+    for (const claimant of asking)
+      if (!keeps.has(claimant)) refused.set(claimant, twice(claims.get(claimant) as Claim, key, asking, structure));
   }
   const gives = (id: LearnerId) => {
     const claimant = holders.get(id)?.externalId;

@@ -56,7 +56,12 @@ export async function executeRun(services: Services, run: RunDoc, file: SourceFi
 /** Compare-and-set into `reading`; undefined where another has it, or the feed has another working run (R23). */
 async function takeRun({ store, clock }: Services, run: RunDoc): Promise<RunDoc | undefined> {
   const now = clock.now();
-  const lease = { owner: `${hostname()}-${process.pid}`, host: hostname(), pid: process.pid, until: new Date(now.getTime() + LEASE) };
+  const lease = {
+    owner: `${hostname()}-${process.pid}`,
+    host: hostname(),
+    pid: process.pid,
+    until: new Date(now.getTime() + LEASE),
+  };
   const attempt = run.attempt + 1;
   const set = { attempt, lease, startedAt: run.startedAt ?? now, ...(!run.preview && { working: true }) };
   try {
@@ -70,7 +75,10 @@ async function takeRun({ store, clock }: Services, run: RunDoc): Promise<RunDoc 
 
 async function heartbeat({ store, clock }: Services, run: RunDoc): Promise<void> {
   const until = new Date(clock.now().getTime() + LEASE);
-  await store.runs.updateOne({ _id: run._id, state: 'reading', attempt: run.attempt }, { $set: { 'lease.until': until } });
+  await store.runs.updateOne(
+    { _id: run._id, state: 'reading', attempt: run.attempt },
+    { $set: { 'lease.until': until } },
+  );
 }
 
 export async function failRun({ store, clock, log }: Services, run: RunDoc, error: unknown): Promise<void> {
@@ -197,7 +205,13 @@ async function decide(services: Services, run: RunDoc, outcome: Outcome): Promis
 }
 
 /** The same bytes, understood the same way, and nobody has touched what the feed holds: no change (R17). */
-async function sameAgain({ store, clock }: Services, run: RunDoc, feed: FeedDoc, applied: Applied, started: Date): Promise<void> {
+async function sameAgain(
+  { store, clock }: Services,
+  run: RunDoc,
+  feed: FeedDoc,
+  applied: Applied,
+  started: Date,
+): Promise<void> {
   const now = clock.now();
   await supersedeHeld(store, run, now);
   const last = await readRun(store, applied.run);
@@ -228,7 +242,9 @@ async function sameAgain({ store, clock }: Services, run: RunDoc, feed: FeedDoc,
 
 /** Digest of all that decides how rows are understood and what follows from them. */
 function digestOf({ schedule: _, notify: __, guard: ___, source: ____, ...settings }: FeedSettings): string {
-  return createHash('sha256').update(JSON.stringify([MAPPING_VERSION, settings])).digest('hex');
+  return createHash('sha256')
+    .update(JSON.stringify([MAPPING_VERSION, settings]))
+    .digest('hex');
 }
 
 /** Learners of the last applied run who may have left. */
@@ -294,5 +310,7 @@ async function storeRejected(
 async function dropAbandoned({ store }: Services, run: RunDoc): Promise<void> {
   if (run.attempt === 1) return;
   await store.batches.deleteMany({ _id: { ...ofRun(run._id)._id, $lt: attemptOf(run).$gt } });
-  await store.rejected.deleteMany({ _id: { $gte: { run: run._id } as never, $lt: { run: run._id, attempt: run.attempt } as never } });
+  await store.rejected.deleteMany({
+    _id: { $gte: { run: run._id } as never, $lt: { run: run._id, attempt: run.attempt } as never },
+  });
 }

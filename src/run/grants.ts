@@ -1,6 +1,6 @@
 import type { RemovalOption } from '../domain/change.ts';
 import type { CourseId, LearnerId } from '../domain/ids.ts';
-import { auditOf, settleLearners, type SettleOrder } from '../reconcile/settleBatch.ts';
+import { auditOf, type SettleOrder, settleLearners } from '../reconcile/settleBatch.ts';
 import { newRunId } from '../store/counters.ts';
 import type { Services } from '../store/services.ts';
 import { readStructure } from '../store/structure.ts';
@@ -21,7 +21,12 @@ export function grantCourse(
 /** Ends direct grants; a course that a group gives as well stays. */
 export function revokeCourse(
   services: Services,
-  { course, learners, option, by }: { course: CourseId; learners: readonly LearnerId[]; option: 'expire' | 'purge'; by: string },
+  {
+    course,
+    learners,
+    option,
+    by,
+  }: { course: CourseId; learners: readonly LearnerId[]; option: 'expire' | 'purge'; by: string },
 ): Promise<ManualResult> {
   const revoke = new Set([course]);
   const endings = [{ courses: [course], option: option as RemovalOption }];

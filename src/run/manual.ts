@@ -1,5 +1,6 @@
 import type { Change } from '../domain/change.ts';
 import type { CourseId, GroupId, LearnerId, RunId } from '../domain/ids.ts';
+import { strongest } from '../domain/settle.ts';
 import { settleBatch } from '../reconcile/settleBatch.ts';
 import { newRunId } from '../store/counters.ts';
 import type { BatchDoc, RunDoc } from '../store/models.ts';
@@ -11,7 +12,6 @@ import { chunks } from './chunks.ts';
 import { countEvent, NO_SUBSCRIPTIONS, type SubscriptionCounts } from './outcome.ts';
 import { BATCH_SIZE, settleKindOf } from './planWriter.ts';
 import { waiting } from './start.ts';
-import { strongest } from '../domain/settle.ts';
 
 /** What a change by hand came to. */
 export interface ManualResult {

@@ -2,9 +2,9 @@ import type { Change, FieldChange, MembershipChange, RemovalOption } from '../do
 import { NotFound, UsageError } from '../domain/errors.ts';
 import { type GroupId, type LearnerId, MANUAL } from '../domain/ids.ts';
 import type { Identity, Learner, Window } from '../domain/learner.ts';
+import { reserve } from '../store/counters.ts';
 import { readWindowOption } from '../store/feeds.ts';
 import { learnersByEmail, learnersByExternalId, learnersById, memberIds } from '../store/learners.ts';
-import { reserve } from '../store/counters.ts';
 import type { Services } from '../store/services.ts';
 import { readStructure } from '../store/structure.ts';
 import { chunks } from './chunks.ts';
@@ -98,11 +98,14 @@ export async function moveLearner(
   services: Services,
   { learner: id, from, to, by }: { learner: LearnerId; from: GroupId; to: GroupId; by: string },
 ): Promise<ManualResult> {
-  if (from === to) throw new UsageError('The two groups of a move are the same; nothing was changed. Name another with --to.');
+  if (from === to)
+    throw new UsageError('The two groups of a move are the same; nothing was changed. Name another with --to.');
   const learner = (await found(services, [id])).get(id) as Learner;
   const out = removalOf(learner, from, 'expire');
   if (out.length === 0) {
-    throw new UsageError('The learner is not in the group of --from; nothing was changed. `muster learners show` lists the groups.');
+    throw new UsageError(
+      'The learner is not in the group of --from; nothing was changed. `muster learners show` lists the groups.',
+    );
   }
   const before = windowsOf(learner, to, MANUAL);
   const into: MembershipChange[] = before.length === 0 ? [{ group: to, source: MANUAL, before, after: ALWAYS }] : [];
@@ -112,7 +115,13 @@ export async function moveLearner(
 function removalOf(learner: Learner, group: GroupId, courses: RemovalOption): MembershipChange[] {
   const membership = learner.memberships.find((one) => one.group === group);
   const sources = new Set(membership?.sources.map(({ source }) => source));
-  return [...sources].map((source) => ({ group, source, before: windowsOf(learner, group, source), after: [], courses }));
+  return [...sources].map((source) => ({
+    group,
+    source,
+    before: windowsOf(learner, group, source),
+    after: [],
+    courses,
+  }));
 }
 
 function windowsOf(learner: Learner, group: GroupId, source: string): Window[] {
@@ -135,12 +144,16 @@ async function found({ store }: Services, ids: readonly LearnerId[]): Promise<Ma
 }
 
 /** Adds a learner by hand. */
-export async function addLearner(services: Services, { identity, by }: { identity: Identity; by: string }): Promise<LearnerId> {
+export async function addLearner(
+  services: Services,
+  { identity, by }: { identity: Identity; by: string },
+): Promise<LearnerId> {
   await refuseTaken(services, identity);
   const learner = (await reserve(services.store, 'learners', 1)) as LearnerId;
   const change: Change = { learner, revision: 0, create: identity, fields: [], memberships: [] };
   const { setAside } = await changeByHand(services, { by, why: 'learners add', changes: [change] });
-  if (setAside > 0) throw new UsageError('The External ID or e-mail address was taken a moment ago; the learner was not added.');
+  if (setAside > 0)
+    throw new UsageError('The External ID or e-mail address was taken a moment ago; the learner was not added.');
   return learner;
 }
 
@@ -163,7 +176,11 @@ export async function editLearner(
   return changeByHand(services, { by, why: 'learners edit', changes });
 }
 
-async function refuseTaken({ store }: Services, { externalId, email }: Partial<Identity>, own?: LearnerId): Promise<void> {
+async function refuseTaken(
+  { store }: Services,
+  { externalId, email }: Partial<Identity>,
+  own?: LearnerId,
+): Promise<void> {
   const byId = externalId ? (await learnersByExternalId(store, [externalId])).get(externalId) : undefined;
   if (byId && byId.id !== own) throw new UsageError(`Learner ${externalId} exists already; nothing was changed.`);
   const [byEmail] = email ? [...(await learnersByEmail(store, [email])).values()] : [];

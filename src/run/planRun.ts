@@ -232,7 +232,10 @@ class Planning {
       return;
     }
     const name = nameKey(live?.firstName, live?.lastName);
-    const came = name && live?.holds.some(({ feed, leftAt }) => feed === this.#in.policy.feed && !leftAt) && this.#created.get(name);
+    const came =
+      name &&
+      live?.holds.some(({ feed, leftAt }) => feed === this.#in.policy.feed && !leftAt) &&
+      this.#created.get(name);
     if (came && !this.#named.has((live as Learner).id)) {
       this.#swapped.push({ left: live?.externalId ?? `id:${live?.id}`, came });
     }

@@ -48,7 +48,12 @@ export class PlanWriter {
     if (changes.length === 0) return;
     this.batches += 1;
     const settle = kind === 'fields' ? null : kind === 'create' ? settleKindOfAll(changes) : kind;
-    const doc: BatchDoc = { _id: { run: this.#run, batch: this.#first + this.batches }, settle, creates: kind === 'create', changes };
+    const doc: BatchDoc = {
+      _id: { run: this.#run, batch: this.#first + this.batches },
+      settle,
+      creates: kind === 'create',
+      changes,
+    };
     await this.#store.batches.insertOne(doc);
   }
 }

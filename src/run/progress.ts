@@ -16,8 +16,12 @@ export interface ProgressReport {
 /** Records a result in a course to which the learner has an active subscription. */
 export async function recordProgress({ store, clock }: Services, report: ProgressReport): Promise<ProgressDoc> {
   const { learner, course, completion, score, activity } = report;
-  for (const [name, value] of [['completion', completion], ['score', score ?? 0]] as const) {
-    if (!(value >= 0 && value <= 100)) throw new UsageError(`The ${name} must be from 0 to 100, not ${value}; nothing was recorded.`);
+  for (const [name, value] of [
+    ['completion', completion],
+    ['score', score ?? 0],
+  ] as const) {
+    if (!(value >= 0 && value <= 100))
+      throw new UsageError(`The ${name} must be from 0 to 100, not ${value}; nothing was recorded.`);
   }
   return store.transaction(async (session) => {
     const subscribed = await store.subscriptions.findOne(
@@ -25,7 +29,9 @@ export async function recordProgress({ store, clock }: Services, report: Progres
       { session, projection: { _id: 1 } },
     );
     if (!subscribed) {
-      throw new UsageError('The learner has no active subscription to the course; nothing was recorded. `muster learners show` lists them.');
+      throw new UsageError(
+        'The learner has no active subscription to the course; nothing was recorded. `muster learners show` lists them.',
+      );
     }
     const _id = { learner, course };
     const before = await store.progress.findOne({ _id }, { session });

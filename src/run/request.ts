@@ -11,7 +11,12 @@ export interface RunRequest {
   readonly approve: boolean;
   readonly by: string;
   /** The file; without one, the feed's own source. `path` only where it can be read again. */
-  readonly source?: { readonly name: string; readonly path: string; readonly bytes: number; readonly temporary?: boolean };
+  readonly source?: {
+    readonly name: string;
+    readonly path: string;
+    readonly bytes: number;
+    readonly temporary?: boolean;
+  };
 }
 
 /** A run of a feed, queued (R22). */

@@ -4,8 +4,8 @@ import type { LearnerId, SourceName } from '../domain/ids.ts';
 import type { Learner } from '../domain/learner.ts';
 import { endingsOf, type SettleKind, type Settlement, settle } from '../domain/settle.ts';
 import type { Structure } from '../domain/structure.ts';
-import { readSubscriptions } from '../store/subscriptions.ts';
 import type { Store } from '../store/store.ts';
+import { readSubscriptions } from '../store/subscriptions.ts';
 
 /** What settling these changes would do, given what is stored now. Writes nothing (previews, R11). */
 export async function simulate(
@@ -18,7 +18,7 @@ export async function simulate(
 ): Promise<Settlement[]> {
   const held = await readSubscriptions(
     store,
-    changes.flatMap(({ live }) => (live ? [live.id] : [])) as LearnerId[],
+    changes.flatMap(({ live }) => (live ? [live.id] : [])),
   );
   return changes.map(({ change, live }) => {
     const after = live ? applyChange(live, change) : createLearner(change);

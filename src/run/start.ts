@@ -11,7 +11,12 @@ import type { Outcome } from './outcome.ts';
  * From plan to work, in one transaction: the run's state, the groups that the feed makes, e-mail addresses that
  * change hands, and an outbox entry for every batch. False: the run was no longer in the state that was read.
  */
-export async function startApplying({ store, clock }: Services, run: RunDoc, by: string, note?: string): Promise<boolean> {
+export async function startApplying(
+  { store, clock }: Services,
+  run: RunDoc,
+  by: string,
+  note?: string,
+): Promise<boolean> {
   const batches = await store.batches
     .find({ _id: attemptOf(run) }, { projection: { _id: 1 } })
     .sort({ _id: 1 })
@@ -105,4 +110,3 @@ async function releaseEmails(store: Store, session: Session, releases: Outcome['
     { session, ordered: false },
   );
 }
-

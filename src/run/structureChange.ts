@@ -3,7 +3,7 @@ import { NotFound, UsageError } from '../domain/errors.ts';
 import type { CourseId, ExternalId, GroupId } from '../domain/ids.ts';
 import { lostCourses, type SettleKind } from '../domain/settle.ts';
 import { type Group, Structure } from '../domain/structure.ts';
-import { settleLearners, auditOf } from '../reconcile/settleBatch.ts';
+import { auditOf, settleLearners } from '../reconcile/settleBatch.ts';
 import { newRunId, reserve } from '../store/counters.ts';
 import { isDuplicateKey } from '../store/failures.ts';
 import { memberIds } from '../store/learners.ts';
@@ -37,7 +37,8 @@ async function changeStructure(services: Services, change: StructureChange): Pro
   const concerned = [...new Set(change.groups.flatMap(({ id }) => before.below(id)))];
   const lost = lostCourses(before, after, concerned);
   const gains = concerned.some((id) => after.courses(id).some((course) => !before.courses(id).includes(course)));
-  const settle: SettleKind | null = lost.size > 0 ? (change.option === 'purge' ? 'purge' : 'expire') : gains ? 'subscribe' : null;
+  const settle: SettleKind | null =
+    lost.size > 0 ? (change.option === 'purge' ? 'purge' : 'expire') : gains ? 'subscribe' : null;
   const groups = [...lost].map(([group, courses]) => ({ group, courses }));
   const run: RunDoc = {
     ...blankRun(await newRunId(store), 'structure', change.by, change.why, clock.now()),
@@ -67,7 +68,12 @@ function applied(before: Structure, { groups }: StructureChange): Structure {
   return new Structure([...kept, ...next], before.revision + 1);
 }
 
-async function writeGroups({ store, clock }: Services, session: Session, run: RunDoc, change: StructureChange): Promise<void> {
+async function writeGroups(
+  { store, clock }: Services,
+  session: Session,
+  run: RunDoc,
+  change: StructureChange,
+): Promise<void> {
   const ids = change.groups.map(({ id }) => id);
   const stored = await store.groups.find({ _id: { $in: ids } }, { session }).toArray();
   const before = new Map(stored.map((doc) => [doc._id, doc]));
@@ -93,7 +99,10 @@ async function writeGroups({ store, clock }: Services, session: Session, run: Ru
   });
   const { by, why } = change;
   const at = clock.now();
-  await store.audit.insertOne({ _id: { run: run._id, batch: 0, step: 'structure' }, at, by, why, learners: [], detail, counts: {} }, { session });
+  await store.audit.insertOne(
+    { _id: { run: run._id, batch: 0, step: 'structure' }, at, by, why, learners: [], detail, counts: {} },
+    { session },
+  );
 }
 
 /** R6 for a change of structure: what members would lose becomes a direct grant before it is lost. */
@@ -110,7 +119,12 @@ async function keepBeforehand(services: Services, run: RunDoc, after: Structure)
       const first = learners.map((learner) => ({ learner, endings: [] }));
       await settleLearners(services, session, { ...work, orders: first, structure: before, kind: 'subscribe' });
       const orders = learners.map((learner) => ({ learner, endings: [], ...(lost && { lost }) }));
-      const settlements = await settleLearners(services, session, { ...work, orders, structure: after, kind: 'subscribe' });
+      const settlements = await settleLearners(services, session, {
+        ...work,
+        orders,
+        structure: after,
+        kind: 'subscribe',
+      });
       const audit = auditOf({ run: run._id, batch }, 'keep', run.by, run.source.name, now, settlements);
       if (audit) await store.audit.insertOne(audit, { session });
     });
@@ -170,7 +184,10 @@ export interface NewGroup {
   readonly by: string;
 }
 
-export async function createGroup(services: Services, { name, externalId, parent, instructors = [], by }: NewGroup): Promise<GroupId> {
+export async function createGroup(
+  services: Services,
+  { name, externalId, parent, instructors = [], by }: NewGroup,
+): Promise<GroupId> {
   if (name.trim() === '') throw new UsageError('A group needs a name; nothing was changed.');
   if (externalId) await refuseTaken(services, externalId);
   if (parent) await groupOf(services, parent);
@@ -272,7 +289,12 @@ export async function linkCourses(
 
 export async function unlinkCourses(
   services: Services,
-  { group: id, courses, option, by }: { group: GroupId; courses: readonly CourseId[]; option: RemovalOption; by: string },
+  {
+    group: id,
+    courses,
+    option,
+    by,
+  }: { group: GroupId; courses: readonly CourseId[]; option: RemovalOption; by: string },
 ): Promise<ManualResult> {
   const group = await groupOf(services, id);
   const after: Group = { ...group, courses: group.courses.filter((course) => !courses.includes(course)) };
@@ -335,6 +357,6 @@ export async function importStructure(services: Services, { groups, courses, by 
     };
     return { id, after };
   });
-  if (changes.length > 0) await changeStructure(services, { by, why: 'groups import', groups: changes, option: 'expire' });
+  if (changes.length > 0)
+    await changeStructure(services, { by, why: 'groups import', groups: changes, option: 'expire' });
 }
-

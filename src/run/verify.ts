@@ -1,5 +1,8 @@
-import type { CourseId, LearnerId } from '../domain/ids.ts';
 import { entitledCourses } from '../domain/entitlement.ts';
+import type { CourseId, LearnerId } from '../domain/ids.ts';
+import type { Learner } from '../domain/learner.ts';
+import type { Subscriptions } from '../domain/settle.ts';
+import type { Structure } from '../domain/structure.ts';
 import { auditOf, settleLearners } from '../reconcile/settleBatch.ts';
 import { newRunId } from '../store/counters.ts';
 import { toLearner } from '../store/learners.ts';
@@ -8,9 +11,6 @@ import { readStructure } from '../store/structure.ts';
 import { readSubscriptions } from '../store/subscriptions.ts';
 import { advanceRun } from './advance.ts';
 import { blankRun } from './manual.ts';
-import type { Learner } from '../domain/learner.ts';
-import type { Subscriptions } from '../domain/settle.ts';
-import type { Structure } from '../domain/structure.ts';
 
 export interface Drift {
   readonly learner: LearnerId;
@@ -85,16 +85,27 @@ async function repairAll(services: Services, learners: readonly LearnerId[]): Pr
   let repaired = 0;
   for (let at = 0; at < learners.length; at += CHUNK) {
     const some = learners.slice(at, at + CHUNK);
-    await store.transaction(async (session) => {
+    repaired += await store.transaction(async (session) => {
       const now = clock.now();
       const structure = await readStructure(store, session);
       const orders = some.map((learner) => ({ learner, endings: [] }));
-      const settlements = await settleLearners(services, session, { orders, structure, kind: 'expire', now, run: run._id });
-      const audit = auditOf({ run: run._id, batch: at / CHUNK }, 'repair', 'verify', 'verify --repair', now, settlements);
+      const settlements = await settleLearners(services, session, {
+        orders,
+        structure,
+        kind: 'expire',
+        now,
+        run: run._id,
+      });
+      const audit = auditOf(
+        { run: run._id, batch: at / CHUNK },
+        'repair',
+        'verify',
+        'verify --repair',
+        now,
+        settlements,
+      );
       if (audit) await store.audit.insertOne(audit, { session });
       return settlements.filter(({ changed }) => changed).length;
-    }).then((changed) => {
-      repaired += changed;
     });
   }
   await advanceRun(services, run._id);

@@ -1,12 +1,15 @@
 import type { RemovalOption } from '../domain/change.ts';
 import { MANUAL, type SourceName } from '../domain/ids.ts';
-import { policyOf, readFeedFile } from '../settings/feed.ts';
 import type { FeedSettings } from '../settings/feed.ts';
+import { policyOf, readFeedFile } from '../settings/feed.ts';
 import type { FeedDoc } from './models.ts';
 import { type Session, type Store, within } from './store.ts';
 
 /** What the end of a window does to the courses, by source (R5): the feed's leaver option, `expire` for manual ones. */
-export async function readWindowOption(store: Store, session?: Session): Promise<(source: SourceName) => RemovalOption> {
+export async function readWindowOption(
+  store: Store,
+  session?: Session,
+): Promise<(source: SourceName) => RemovalOption> {
   const docs = await store.feeds.find({}, { projection: { leaverCourses: 1 }, ...within(session) }).toArray();
   const options = new Map(docs.map((doc) => [doc._id, doc.leaverCourses]));
   return (source) => (source === MANUAL ? 'expire' : (options.get(source) ?? 'expire'));
@@ -22,7 +25,12 @@ export function settingsOf(doc: Pick<FeedDoc, '_id' | 'text'>): FeedSettings {
 }
 
 /** Creates the feed or changes its settings; what it holds stays. True where it is new. */
-export async function saveFeed(store: Store, text: string, settings: FeedSettings, origin: FeedDoc['origin']): Promise<boolean> {
+export async function saveFeed(
+  store: Store,
+  text: string,
+  settings: FeedSettings,
+  origin: FeedDoc['origin'],
+): Promise<boolean> {
   const { feed, leaver } = policyOf(settings);
   const { upsertedCount } = await store.feeds.updateOne(
     { _id: feed },

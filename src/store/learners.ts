@@ -11,24 +11,36 @@ export function toLearnerDoc({ id, ...rest }: Learner): LearnerDoc {
   return { _id: id, ...rest, ...(rest.email && { emailKey: emailKey(rest.email) }) };
 }
 
-export async function learnersById(store: Store, ids: readonly LearnerId[], session?: Session): Promise<Map<LearnerId, Learner>> {
+export async function learnersById(
+  store: Store,
+  ids: readonly LearnerId[],
+  session?: Session,
+): Promise<Map<LearnerId, Learner>> {
   const found = new Map<LearnerId, Learner>();
-  for await (const doc of store.learners.find({ _id: { $in: ids as LearnerId[] } }, within(session))) {
+  for await (const doc of store.learners.find({ _id: { $in: ids } }, within(session))) {
     found.set(doc._id, toLearner(doc));
   }
   return found;
 }
 
-export async function learnersByExternalId(store: Store, ids: readonly ExternalId[], session?: Session): Promise<Map<ExternalId, Learner>> {
+export async function learnersByExternalId(
+  store: Store,
+  ids: readonly ExternalId[],
+  session?: Session,
+): Promise<Map<ExternalId, Learner>> {
   const found = new Map<ExternalId, Learner>();
-  for await (const doc of store.learners.find({ externalId: { $in: ids as ExternalId[] } }, within(session))) {
+  for await (const doc of store.learners.find({ externalId: { $in: ids } }, within(session))) {
     found.set(doc.externalId as ExternalId, toLearner(doc));
   }
   return found;
 }
 
 /** Learners who hold one of these e-mail addresses, by `emailKey`. */
-export async function learnersByEmail(store: Store, emails: readonly string[], session?: Session): Promise<Map<string, Learner>> {
+export async function learnersByEmail(
+  store: Store,
+  emails: readonly string[],
+  session?: Session,
+): Promise<Map<string, Learner>> {
   const found = new Map<string, Learner>();
   for await (const doc of store.learners.find({ emailKey: { $in: emails.map(emailKey) } }, within(session))) {
     found.set(doc.emailKey as string, toLearner(doc));
@@ -55,7 +67,10 @@ export function countMembers(store: Store, group: GroupId): Promise<number> {
 }
 
 /** Numbers of stored learners by External ID; answered from the index. */
-export async function learnerIdsByExternalId(store: Store, ids: readonly ExternalId[]): Promise<Map<ExternalId, LearnerId>> {
+export async function learnerIdsByExternalId(
+  store: Store,
+  ids: readonly ExternalId[],
+): Promise<Map<ExternalId, LearnerId>> {
   const found = new Map<ExternalId, LearnerId>();
   for (let at = 0; at < ids.length; at += 5_000) {
     const some = ids.slice(at, at + 5_000);

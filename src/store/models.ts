@@ -306,7 +306,14 @@ function schemas() {
   runs.index({ state: 1 });
 
   const batches = new Schema(
-    { _id: Mixed, settle: String, creates: Boolean, changes: [Mixed], learners: { type: [Number], default: undefined }, lost: Mixed },
+    {
+      _id: Mixed,
+      settle: String,
+      creates: Boolean,
+      changes: [Mixed],
+      learners: { type: [Number], default: undefined },
+      lost: Mixed,
+    },
     { ...options, collection: 'batches' },
   );
   const outbox = new Schema(
@@ -356,9 +363,28 @@ function schemas() {
     { ...options, collection: 'rejected' },
   );
   const tables = new Schema({ _id: Mixed, bytes: Buffer }, { ...options, collection: 'lastApplied' });
-  const meta = new Schema({ _id: String, next: Number, revision: Number, keys: Number }, { ...options, collection: 'meta' });
+  const meta = new Schema(
+    { _id: String, next: Number, revision: Number, keys: Number },
+    { ...options, collection: 'meta' },
+  );
 
-  return { learners, groups, courses, subscriptions, progress, purged, feeds, runs, batches, outbox, setAside, audit, rejected, tables, meta };
+  return {
+    learners,
+    groups,
+    courses,
+    subscriptions,
+    progress,
+    purged,
+    feeds,
+    runs,
+    batches,
+    outbox,
+    setAside,
+    audit,
+    rejected,
+    tables,
+    meta,
+  };
 }
 
 export type Name = keyof ReturnType<typeof schemas>;

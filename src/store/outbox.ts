@@ -15,7 +15,11 @@ export async function hasWork(store: Store, run: RunId, job?: OutboxDoc['job']):
 
 /** Entries whose time has come, oldest first. */
 export function dueEntries(store: Store, now: Date, limit: number): Promise<OutboxDoc[]> {
-  return store.outbox.find({ at: { $lte: now } }).sort({ at: 1 }).limit(limit).toArray();
+  return store.outbox
+    .find({ at: { $lte: now } })
+    .sort({ at: 1 })
+    .limit(limit)
+    .toArray();
 }
 
 export async function addEntries(store: Store, entries: readonly OutboxDoc[], session?: Session): Promise<void> {

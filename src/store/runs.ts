@@ -14,7 +14,14 @@ export async function moveRun(
   store: Store,
   run: { _id: RunId; state: RunState; attempt?: number },
   to: RunState,
-  { by, at, note, set, unset, session }: { by: string; at: Date; note?: string; set?: RunFields; unset?: (keyof RunFields)[]; session?: Session },
+  {
+    by,
+    at,
+    note,
+    set,
+    unset,
+    session,
+  }: { by: string; at: Date; note?: string; set?: RunFields; unset?: (keyof RunFields)[]; session?: Session },
 ): Promise<boolean> {
   if (!mayFollow(run.state, to)) return false;
   const filter = { _id: run._id, state: run.state, ...(run.attempt !== undefined && { attempt: run.attempt }) };

@@ -37,7 +37,12 @@ const FIRST_RETRY = 60_000;
 const LAST_RETRY = 6 * 3_600_000;
 
 /** After a failed retry: the next one, twice as far away each time, with jitter of a tenth. `random` in [0, 1). */
-export async function retryLater({ store, clock }: Services, doc: SetAsideDoc, error: unknown, random: number): Promise<void> {
+export async function retryLater(
+  { store, clock }: Services,
+  doc: SetAsideDoc,
+  error: unknown,
+  random: number,
+): Promise<void> {
   const now = clock.now();
   const delay = Math.min(FIRST_RETRY * 2 ** doc.tries.length, LAST_RETRY) * (0.95 + random / 10);
   await store.setAside.updateOne(

@@ -7,9 +7,13 @@ export function toSubscriptions({ _id, ...rest }: SubscriptionsDoc): Subscriptio
   return { learner: _id, ...rest };
 }
 
-export async function readSubscriptions(store: Store, ids: readonly LearnerId[], session?: Session): Promise<Map<LearnerId, Subscriptions>> {
+export async function readSubscriptions(
+  store: Store,
+  ids: readonly LearnerId[],
+  session?: Session,
+): Promise<Map<LearnerId, Subscriptions>> {
   const found = new Map<LearnerId, Subscriptions>();
-  for await (const doc of store.subscriptions.find({ _id: { $in: ids as LearnerId[] } }, within(session))) {
+  for await (const doc of store.subscriptions.find({ _id: { $in: ids } }, within(session))) {
     found.set(doc._id, toSubscriptions(doc));
   }
   return found;
@@ -38,7 +42,12 @@ export async function writeSettlements(
   for (const { learner, items, due, changed } of settlements) {
     if (!changed) continue;
     const before = held.get(learner);
-    const doc: SubscriptionsDoc = { _id: learner, revision: (before?.revision ?? 0) + 1, ...(due && { due }), items: [...items] };
+    const doc: SubscriptionsDoc = {
+      _id: learner,
+      revision: (before?.revision ?? 0) + 1,
+      ...(due && { due }),
+      items: [...items],
+    };
     if (!before) {
       if (items.length > 0 || due) inserts.push(doc);
     } else updates.push({ replaceOne: { filter: { _id: learner, revision: before.revision }, replacement: doc } });

@@ -21,7 +21,7 @@ export interface CourseView {
 }
 
 export async function viewCourse({ store }: Services, course: Course): Promise<CourseView> {
-  const [counts, structure] = [await countSubscriptions(store, [course.id]), await readStructure(store)];
+  const [counts, structure] = [await countSubscriptions(store, course.id), await readStructure(store)];
   return courseView(course, structure, counts.get(course.id));
 }
 
@@ -43,15 +43,21 @@ export function courseView(
   };
 }
 
+/** Subscriptions by course and status, of one course or of all. */
 export async function countSubscriptions(
   store: Store,
-  courses: readonly CourseId[],
+  course?: CourseId,
 ): Promise<Map<CourseId, CourseView['subscriptions']>> {
-  const count = (course: CourseId, status: Subscription['status']) =>
-    store.subscriptions.countDocuments({ items: { $elemMatch: { course, status } } });
+  const one = course === undefined ? [] : [{ $match: { 'items.course': course } }];
+  const sums = store.subscriptions.aggregate<{ _id: { course: CourseId; status: Subscription['status'] }; count: number }>([
+    ...one,
+    { $unwind: '$items' },
+    ...one,
+    { $group: { _id: { course: '$items.course', status: '$items.status' }, count: { $sum: 1 } } },
+  ]);
   const found = new Map<CourseId, CourseView['subscriptions']>();
-  for (const course of courses) {
-    found.set(course, { active: await count(course, 'active'), expired: await count(course, 'expired') });
+  for await (const { _id, count } of sums) {
+    found.set(_id.course, { active: 0, expired: 0, ...found.get(_id.course), [_id.status]: count });
   }
   return found;
 }

@@ -5,6 +5,8 @@ import type { Outcome } from '../outcome.ts';
 export interface RunSummary {
   readonly run: string;
   readonly kind: RunDoc['kind'];
+  /** The file; of a change by hand, the command. */
+  readonly what: string;
   readonly feed: string | null;
   readonly state: RunDoc['state'];
   readonly preview: boolean;
@@ -23,6 +25,7 @@ export function runSummary(run: RunDoc): RunSummary {
   return {
     run: run._id,
     kind: run.kind,
+    what: run.source.name,
     feed: run.feed,
     state: run.state,
     preview: run.preview,

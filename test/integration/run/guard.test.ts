@@ -1,5 +1,4 @@
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { RunId } from '../../../src/domain/ids.ts';
 import { approveRun, rejectRun } from '../../../src/run/approval.ts';
 import { enqueueRun } from '../../../src/run/enqueue.ts';
 import { COMPANY, HR, useMuster } from '../../harness.ts';
@@ -30,7 +29,7 @@ async function facts(): Promise<unknown> {
 beforeAll(async () => {
   await muster.structure(COMPANY);
   await muster.feed(HR);
-  expect(await muster.import(sheet(40))).toMatchObject({ state: 'completed', memberships: { added: 40 } });
+  await muster.import(sheet(40));
 });
 
 describe('a plan that breaks a limit', () => {
@@ -78,7 +77,7 @@ describe('a plan that breaks a limit', () => {
     expect(held.state).toBe('held');
     await approveRun(muster.context, held.run, 'tester');
     await enqueueRun(muster.store, muster.queues, held.run);
-    expect((await muster.settled(held.run as RunId)).state).toBe('completed');
+    expect((await muster.settled(held.run)).state).toBe('completed');
     await expect(approveRun(muster.context, held.run, 'tester')).rejects.toThrow(/is completed, not held/);
     expect(await muster.subscriptions('035')).toEqual(['safety: expired', 'welcome: expired']);
     expect(await muster.import(sheet(30))).toMatchObject({ noChange: true });
@@ -102,7 +101,10 @@ describe('files that cannot be used', () => {
 
 describe('rejected rows', () => {
   test('R12 R15: an unknown group rejects the row with a near miss, and its learner is not a leaver', async () => {
-    const report = await muster.import(sheet(30, (n) => (n === 7 ? line(n, 'Sector-A') : line(n))), {});
+    const report = await muster.import(
+      sheet(30, (n) => (n === 7 ? line(n, 'Sector-A') : line(n))),
+      {},
+    );
     expect(report).toMatchObject({
       state: 'completed',
       rows: { read: 30, accepted: 29, rejected: 1 },
@@ -115,7 +117,10 @@ describe('rejected rows', () => {
   });
 
   test('R15: the protected learner is looked at again in the next run', async () => {
-    const report = await muster.import(sheet(30, (n) => (n === 7 ? null : line(n))), { approve: true });
+    const report = await muster.import(
+      sheet(30, (n) => (n === 7 ? null : line(n))),
+      { approve: true },
+    );
     expect(report).toMatchObject({ state: 'completed', memberships: { removed: 1 }, learners: { deactivated: 1 } });
     expect(await muster.memberships('007')).toEqual([]);
     expect(await muster.import(sheet(30))).toMatchObject({
@@ -126,13 +131,17 @@ describe('rejected rows', () => {
   });
 
   test('R15: a row in which nobody is recognised holds a run that would remove something', async () => {
-    const report = await muster.import(sheet(30, (n) => (n === 3 ? null : n === 4 ? ',,Who,Knows,A,sector-b' : line(n))));
+    const report = await muster.import(
+      sheet(30, (n) => (n === 3 ? null : n === 4 ? ',,Who,Knows,A,sector-b' : line(n))),
+    );
     expect(report).toMatchObject({ state: 'held', rows: { rejected: 1 } });
     expect(report.guard.breaches).toContainEqual({ limit: 'unrecognised', value: 1, max: 0, group: null });
   });
 
   test('R15: nobody is taken out of a group that a rejected row names', async () => {
-    const report = await muster.import(sheet(30, (n) => (n === 3 ? null : n === 4 ? ',,Who,Knows,A,sector-a' : line(n))));
+    const report = await muster.import(
+      sheet(30, (n) => (n === 3 ? null : n === 4 ? ',,Who,Knows,A,sector-a' : line(n))),
+    );
     expect(report).toMatchObject({ state: 'completed', memberships: { removed: 0 }, protected: { groups: 1 } });
     expect(await muster.memberships('003')).toEqual(['sector-a: hr']);
     expect(await muster.import(sheet(30))).toMatchObject({ state: 'completed', memberships: { removed: 0 } });
@@ -144,7 +153,11 @@ describe('rejected rows', () => {
       if (n === 11) return line(11).replace('p011@', 'p010@');
       return line(n);
     });
-    expect(await muster.import(swapped)).toMatchObject({ state: 'completed', rows: { rejected: 0 }, learners: { updated: 2 } });
+    expect(await muster.import(swapped)).toMatchObject({
+      state: 'completed',
+      rows: { rejected: 0 },
+      learners: { updated: 2 },
+    });
     const ten = await muster.store.learners.findOne({ externalId: '010' as never });
     expect(ten).toMatchObject({ email: 'p011@x.org', emailKey: 'p011@x.org' });
     expect(await muster.import(sheet(30))).toMatchObject({ state: 'completed', learners: { updated: 2 } });
@@ -153,7 +166,11 @@ describe('rejected rows', () => {
   test('R12: an e-mail address that another learner keeps rejects the row and names the holder', async () => {
     const taken = sheet(30, (n) => (n === 12 ? line(12).replace('p012@', 'p013@') : line(n)));
     const report = await muster.import(taken);
-    expect(report).toMatchObject({ state: 'completed', rows: { rejected: 1 }, problems: [{ row: 13, code: 'email-held' }] });
+    expect(report).toMatchObject({
+      state: 'completed',
+      rows: { rejected: 1 },
+      problems: [{ row: 13, code: 'email-held' }],
+    });
     expect(report.problems[0]?.message).toContain('held by learner 013');
     expect(await muster.import(sheet(30))).toMatchObject({ state: 'completed', rows: { rejected: 0 } });
   });

@@ -9,7 +9,8 @@ beforeAll(async () => {
 });
 
 describe('nights of one feed', () => {
-  const first = 'EmployeeID,Mail,FirstName,LastName,Status,Groups\n001,a@x.org,Ann,Lee,A,sector-a\n002,b@x.org,Bo,Day,A,sector-b\n003,c@x.org,Cy,Fox,A,sector-a;sector-b\n';
+  const first =
+    'EmployeeID,Mail,FirstName,LastName,Status,Groups\n001,a@x.org,Ann,Lee,A,sector-a\n002,b@x.org,Bo,Day,A,sector-b\n003,c@x.org,Cy,Fox,A,sector-a;sector-b\n';
 
   test('R1 R2 R3: a first feed creates learners, memberships and the subscriptions that the groups and those above give', async () => {
     const report = await muster.import(first);
