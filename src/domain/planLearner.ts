@@ -4,7 +4,7 @@ import type { Claim } from './claim.ts';
 import type { GroupId, LearnerId } from './ids.ts';
 import type { FeedHold, Identity, Learner, Window } from './learner.ts';
 import type { FeedPolicy } from './policy.ts';
-import { covers, isOpen, sameWindows } from './window.ts';
+import { covers, isOpen, sameWindows, window } from './window.ts';
 
 export interface PlanInput {
   readonly policy: FeedPolicy;
@@ -100,7 +100,9 @@ function planMemberships(
   let shielded = false;
   const own = new Map<GroupId, Window[]>();
   for (const { group, sources } of live.memberships) {
-    const windows = sources.filter(({ source }) => source === policy.feed).map(({ source: _, ...rest }) => rest);
+    const windows = sources
+      .filter(({ source }) => source === policy.feed)
+      .map(({ from, until }) => window(from, until));
     if (windows.length > 0) own.set(group, windows);
   }
   const wanted = new Map<GroupId, readonly Window[]>();

@@ -118,10 +118,7 @@ export function settle(input: SettleInput): Settlement {
   for (const course of purge) if (!keep.has(course)) purged.push(course);
 
   const due = windows.settled ? nextBoundary(input.memberships, now) : held?.due;
-  const changed =
-    due?.getTime() !== held?.due?.getTime() ||
-    events.some((event) => event.kind !== 'purge-skipped') ||
-    (purged.length > 0 && held !== undefined);
+  const changed = due?.getTime() !== held?.due?.getTime() || events.some((event) => event.kind !== 'purge-skipped');
   return { learner: input.learner, items, ...(due && { due }), changed, events, purge: purged };
 }
 

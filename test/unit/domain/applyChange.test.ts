@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { applyChange, createLearner } from '../../../src/domain/applyChange.ts';
 import type { Change } from '../../../src/domain/change.ts';
@@ -80,7 +80,10 @@ describe('applying a change', () => {
       JSON.stringify(
         Object.entries(one)
           .sort(([a], [b]) => (a < b ? -1 : 1))
-          .map(([key, value]) => [key, key === 'attributes' ? Object.entries(value as object).sort() : value]),
+          .map(([key, value]) => [
+            key,
+            key === 'attributes' ? Object.entries(value as object).sort(([a], [b]) => (a < b ? -1 : 1)) : value,
+          ]),
       );
     fc.assert(
       fc.property(anyLearner, anyChange(SOURCES, FIELDS), (before, change) => {

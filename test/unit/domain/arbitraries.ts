@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import type { RemovalOption } from '../../../src/domain/change.ts';
 import type { Claim } from '../../../src/domain/claim.ts';
 import { DEFAULT_LIMITS } from '../../../src/domain/guard.ts';
@@ -114,7 +114,7 @@ const anyAttributes = fc
 
 export const anyHold = (feed: string): fc.Arbitrary<FeedHold[]> =>
   fc.oneof(
-    fc.constant([]),
+    fc.constant<FeedHold[]>([]),
     fc
       .record({ created: fc.constantFrom(true, undefined), left: fc.option(fc.integer({ min: -9, max: 0 })) })
       .map(({ created, left }) => [
