@@ -15,7 +15,8 @@ export type RunState =
 const NEXT: Record<RunState, readonly RunState[]> = {
   queued: ['reading', 'applying', 'cancelled', 'failed'],
   reading: ['reading', 'planned', 'completed', 'failed', 'cancelled'],
-  planned: ['held', 'applying', 'failed', 'cancelled', 'completed'],
+  // A run that was killed between plan and decision is read again.
+  planned: ['reading', 'held', 'applying', 'failed', 'cancelled', 'completed'],
   held: ['applying', 'rejected', 'superseded', 'cancelled', 'failed'],
   applying: ['reconciling', 'failed'],
   reconciling: ['completed', 'failed'],

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
+import { MusterError } from '../domain/errors.ts';
 import type { RunState } from '../domain/run.ts';
 import type { SourceFile } from '../feed/sources/file.ts';
 import type { Queues } from '../queue/queues.ts';
@@ -9,7 +10,7 @@ import { readRun } from '../store/runs.ts';
 import type { Services } from '../store/services.ts';
 import { advanceRun } from './advance.ts';
 import { enqueueRun } from './enqueue.ts';
-import { executeRun } from './execute.ts';
+import { executeRun, failRun } from './execute.ts';
 
 /** What a process offers to a run that it takes to its end. */
 export interface Drive {
@@ -40,7 +41,11 @@ export async function driveRun(drive: Drive, run: RunDoc, file?: SourceFile): Pr
   for (let now = run; ; now = (await readRun(store, run._id)) as RunDoc) {
     if (file && isFree(now, clock.now())) now = await executeRun(services, now, file);
     if (APPLYING.has(now.state)) return apply(drive, now);
-    if (!READING.has(now.state) || now.finishedAt || (!file && isFree(now, clock.now()))) return now;
+    if (!file && isFree(now, clock.now())) {
+      await failRun(services, now, new SourceGone(now));
+      continue;
+    }
+    if (!READING.has(now.state) || now.finishedAt) return now;
     if (now.state === 'queued') {
       const other = await store.runs.findOne({ feed: run.feed, working: true });
       if (other && other._id !== told) drive.waiting?.(other);
@@ -52,6 +57,16 @@ export async function driveRun(drive: Drive, run: RunDoc, file?: SourceFile): Pr
 
 const READING: ReadonlySet<RunState> = new Set(['queued', 'reading', 'planned']);
 const APPLYING: ReadonlySet<RunState> = new Set(['applying', 'reconciling']);
+
+/** A run was killed while it read a file that is not there any more. */
+export class SourceGone extends MusterError {
+  readonly code = 'source-gone';
+  constructor({ _id, source }: RunDoc) {
+    super(
+      `Run ${_id} was interrupted before ${source.name} was read to its end, and the file is gone. Nothing was changed. Import it again.`,
+    );
+  }
+}
 
 /** Is nobody reading the run, though it is to be read? */
 function isFree(run: RunDoc, now: Date): boolean {

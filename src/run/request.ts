@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import type { SourceName } from '../domain/ids.ts';
 import { newRunId } from '../store/counters.ts';
 import type { RunDoc } from '../store/models.ts';
@@ -10,8 +11,9 @@ export interface RunRequest {
   /** Let the plan pass the guard. */
   readonly approve: boolean;
   readonly by: string;
-  /** The file; without one, the feed's own source. `path` only where it can be read again. */
+  /** The file; without one, the feed's own source. `shared`: every worker finds it under that path, not this host alone. */
   readonly source?: {
+    readonly shared?: boolean;
     readonly name: string;
     readonly path: string;
     readonly bytes: number;
@@ -32,7 +34,7 @@ export async function requestRun({ store, clock }: Services, request: RunRequest
     preview,
     approve,
     mode,
-    source: { name: feed, bytes: 0, sha256: '', ...source },
+    source: sourceOf(request),
     attempt: 0,
     by,
     createdAt: now,
@@ -42,4 +44,10 @@ export async function requestRun({ store, clock }: Services, request: RunRequest
   };
   await store.runs.insertOne(run);
   return run;
+}
+
+function sourceOf({ feed, source }: RunRequest): RunDoc['source'] {
+  if (!source) return { name: feed, bytes: 0, sha256: '' };
+  const { shared, ...file } = source;
+  return { ...file, sha256: '', ...(!shared && { host: hostname() }) };
 }

@@ -1,6 +1,6 @@
 import { applyChange, createLearner } from '../domain/applyChange.ts';
 import type { Change, RemovalOption } from '../domain/change.ts';
-import type { LearnerId, SourceName } from '../domain/ids.ts';
+import type { SourceName } from '../domain/ids.ts';
 import type { Learner } from '../domain/learner.ts';
 import { endingsOf, type SettleKind, type Settlement, settle } from '../domain/settle.ts';
 import type { Structure } from '../domain/structure.ts';

@@ -95,7 +95,8 @@ export interface RunDoc {
   preview: boolean;
   approve: boolean;
   mode: 'full' | 'delta';
-  source: { name: string; path?: string; temporary?: boolean; bytes: number; sha256: string };
+  /** `host`: the file lies on this host alone. */
+  source: { name: string; path?: string; host?: string; temporary?: boolean; bytes: number; sha256: string };
   /** The feed's text when the run was made; one-off feeds live here alone. */
   settings?: string;
   /** Counts the tries at reading; batches of an abandoned try are not this run's. */

@@ -1,0 +1,36 @@
+import { UsageError } from '../domain/errors.ts';
+import type { FeedDoc } from '../store/models.ts';
+import type { Services } from '../store/services.ts';
+
+/**
+ * Deletes a feed's settings. @throws {UsageError} where it is a file of `config/feeds`, is at work, or still holds
+ * learners or memberships: those would be held for ever by what is there no more.
+ */
+export async function deleteFeed({ store, clock }: Services, { _id: feed, origin, applied }: FeedDoc): Promise<void> {
+  const refuse = (why: string, next: string) => new UsageError(`Feed ${feed} ${why}, so it was not deleted. ${next}`);
+  if (origin === 'file') throw refuse('is a file of config/feeds', 'Remove that file first.');
+  if (await store.runs.findOne({ feed, working: true }))
+    throw refuse('has a run at work', 'Wait for its end, or cancel it.');
+  const held = await store.learners.countDocuments({
+    $or: [{ 'holds.feed': feed }, { 'memberships.sources.source': feed }],
+  });
+  if (held > 0) {
+    throw refuse(
+      `holds ${held} learners`,
+      'Take them out first: import a file with its header alone and --approve, or take them out of their groups.',
+    );
+  }
+  const now = clock.now();
+  await store.runs.updateMany(
+    { feed, state: 'held' },
+    {
+      $set: { state: 'superseded', finishedAt: now },
+      $push: { history: { state: 'superseded', at: now, by: 'feeds delete' } },
+    },
+  );
+  await store.feeds.deleteOne({ _id: feed, origin: { $ne: 'file' } });
+  if (applied) {
+    const { table } = applied;
+    await store.tables.deleteMany({ _id: { $gte: { table, part: 0 }, $lt: { table, part: Number.MAX_SAFE_INTEGER } } });
+  }
+}

@@ -1,0 +1,62 @@
+import { hostname } from 'node:os';
+import type { Queues } from '../queue/queues.ts';
+import { relay } from '../queue/relay.ts';
+import type { RunDoc } from '../store/models.ts';
+import type { Services } from '../store/services.ts';
+import { retryLater } from '../store/setAside.ts';
+import { advanceRun } from './advance.ts';
+import { applySetAside } from './applyBatch.ts';
+import { abandonedRuns } from './drive.ts';
+import { spreadStructure } from './structureChange.ts';
+import { settleDueWindows } from './windows.ts';
+
+/** Set-aside operations retried a round. */
+const RETRIES = 20;
+
+/**
+ * One round of what a worker does besides its jobs: whatever was left behind by a killed process, lost with Redis, or
+ * has become due is found in the database and taken up. Any number of workers may do this at once.
+ */
+export async function sweep(services: Services, queues: Queues): Promise<void> {
+  await relay(services, queues);
+  await takeUpRuns(services, queues);
+  await settleDueWindows(services);
+  await retrySetAside(services);
+}
+
+async function takeUpRuns(services: Services, queues: Queues): Promise<void> {
+  const { store } = services;
+  for (const run of await store.runs.find({ state: { $in: ['applying', 'reconciling'] } }).toArray()) {
+    if (run.spread) await spreadStructure(services, run);
+    await advanceRun(services, run._id);
+  }
+  const waiting = await store.runs.find({ state: 'queued', kind: 'feed' }).sort({ createdAt: 1 }).toArray();
+  for (const run of [...(await abandonedRuns(services)), ...waiting]) {
+    const isHere = run.source.host === undefined || run.source.host === hostname();
+    if (isHere && !(await isBlocked(services, run))) await queues.addImport(run._id);
+  }
+}
+
+/** Another run of the feed is at work (R23). */
+async function isBlocked({ store }: Services, { _id, feed, preview }: RunDoc): Promise<boolean> {
+  return !preview && (await store.runs.findOne({ feed, working: true, _id: { $ne: _id } })) !== null;
+}
+
+/** Operations set aside whose time has come (R27). */
+async function retrySetAside(services: Services): Promise<void> {
+  const { store, clock } = services;
+  const due = await store.setAside
+    .find({ retryAt: { $lte: clock.now() } })
+    .limit(RETRIES)
+    .toArray();
+  for (const doc of due) {
+    const run = await store.runs.findOne({ _id: doc.run });
+    if (!run || !doc.change) continue;
+    try {
+      await applySetAside(services, run, doc.batch, doc.change);
+      await store.setAside.deleteOne({ _id: doc._id });
+    } catch (error) {
+      await retryLater(services, doc, error, Math.random());
+    }
+  }
+}
