@@ -15,6 +15,7 @@ export interface CliOptions {
 export class Cli {
   readonly out: Output;
   readonly stdin: Streams['stdin'];
+  /** A copy: what a command sets here is for this call alone. */
   readonly env: NodeJS.ProcessEnv;
   readonly directory: string;
   readonly stopping: AbortSignal;
@@ -27,7 +28,7 @@ export class Cli {
   constructor(streams: Streams, options: CliOptions) {
     this.out = new Output(streams);
     this.stdin = streams.stdin;
-    this.env = options.env ?? process.env;
+    this.env = { ...(options.env ?? process.env) };
     this.directory = options.directory ?? process.cwd();
     this.stopping = options.stopping ?? new AbortController().signal;
   }
@@ -47,20 +48,21 @@ export class Cli {
     return this.#muster;
   }
 
-  /** Settles as `work` does, or rejects with Interrupted when the command is told to stop first. */
+  /** Settles as `work` does, or rejects with Interrupted when the command is told to stop first (a service ends by itself). */
   async untilStopped<T>(work: Promise<T>): Promise<T> {
-    if (this.serving) return work;
     const { stopping } = this;
-    let abort: (() => void) | undefined;
+    let stop = () => {};
     const stopped = new Promise<never>((_, reject) => {
-      abort = () => reject(new Interrupted());
-      if (stopping.aborted) abort();
-      else stopping.addEventListener('abort', abort, { once: true });
+      stop = () => {
+        if (!this.serving) reject(new Interrupted());
+      };
     });
+    stopping.addEventListener('abort', stop, { once: true });
+    if (stopping.aborted) stop();
     try {
       return await Promise.race([work, stopped]);
     } finally {
-      if (abort) stopping.removeEventListener('abort', abort);
+      stopping.removeEventListener('abort', stop);
     }
   }
 

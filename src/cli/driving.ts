@@ -1,9 +1,9 @@
-import type { SourceFile } from '../feed/sources/file.ts';
-import { sourceFile } from '../feed/sources/file.ts';
+import { type SourceFile, sourceFile } from '../feed/sources/file.ts';
 import { type Drive, driveRun, interruptedRun } from '../run/drive.ts';
-import { reportOf } from '../run/report.ts';
+import { reportOf, type RunReport } from '../run/report.ts';
 import type { RunDoc } from '../store/models.ts';
 import type { Cli } from './cli.ts';
+import type { JsonOption } from './options.ts';
 import { runText } from './runText.ts';
 
 /** Takes a run to its end in this process, with words about how far it has come. */
@@ -11,7 +11,7 @@ export async function drive(cli: Cli, run: RunDoc, file?: SourceFile): Promise<R
   const muster = await cli.open();
   const order: Drive = {
     services: muster.services,
-    queues: muster.queues,
+    queues: () => muster.queues(),
     work: () => muster.work(),
     progress: ({ _id, state, batches = 0 }, left) =>
       cli.out.progress(`run ${_id}: ${state}, ${Math.max(0, batches - left)} of ${batches} batches done`),
@@ -32,16 +32,18 @@ export async function resumeInterrupted(cli: Cli, feed: string): Promise<void> {
   cli.out.say(`Run ${run._id}: ${ended.state}.`);
 }
 
-/** Prints the report of a run and gives the exit code that goes with its state. */
-export async function showRun(
-  cli: Cli,
-  run: RunDoc,
-  { json, strict }: { json?: boolean; strict?: boolean },
-): Promise<void> {
+/** Prints the report of a run. */
+export async function showReport(cli: Cli, run: RunDoc, json: boolean | undefined): Promise<RunReport> {
   const { store } = await cli.open();
   const report = await reportOf(store, run);
   cli.out.show(json, report, () => runText(report));
+  return report;
+}
+
+/** Prints the report of a run that this command made, and ends with the exit code that goes with it. */
+export async function showRun(cli: Cli, run: RunDoc, { json, strict }: JsonOption & { strict?: boolean }): Promise<void> {
+  const { rows } = await showReport(cli, run, json);
   if (run.state === 'held') cli.exit = 3;
   else if (run.state === 'failed' || run.state === 'cancelled') cli.exit = 1;
-  else if (strict && report.rows.rejected > 0) cli.exit = 4;
+  else if (strict && rows.rejected > 0) cli.exit = 4;
 }

@@ -22,6 +22,21 @@ export class Output {
     if (body !== '') this.streams.stdout.write(body.endsWith('\n') ? body : `${body}\n`);
   }
 
+  /** Facts that may be many: a JSON array, written as it comes, or text of all of them. */
+  async list<T>(json: boolean | undefined, items: AsyncIterable<T>, text: (items: readonly T[]) => string): Promise<void> {
+    if (!json) {
+      const all: T[] = [];
+      for await (const item of items) all.push(item);
+      return this.show(false, undefined, () => text(all));
+    }
+    let first = true;
+    for await (const item of items) {
+      await this.write(`${first ? '[\n  ' : ',\n  '}${JSON.stringify(item)}`);
+      first = false;
+    }
+    await this.write(first ? '[]\n' : '\n]\n');
+  }
+
   /** A line about what is going on. */
   say(text: string): void {
     this.#endProgress();

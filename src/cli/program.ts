@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { MusterError } from '../domain/errors.ts';
 import { Cli, type CliOptions } from './cli.ts';
 import { COMMANDS } from './commands/all.ts';
+import { Interrupted } from './interrupted.ts';
 import type { Streams } from './output.ts';
 
 /**
@@ -54,6 +55,7 @@ function exitOf(error: unknown, cli: Cli): number {
     const harmless = ['commander.helpDisplayed', 'commander.version'].includes(error.code);
     return harmless ? 0 : 2;
   }
+  if (error instanceof Interrupted && cli.stopping.reason === 'EPIPE') return error.exit;
   if (error instanceof MusterError) {
     cli.out.say(`muster: ${error.message}`);
     return error.exit;

@@ -96,7 +96,7 @@ async function learnerHint(store: Store, text: string): Promise<string> {
   const padded = literal.replace(/(^|[^0-9])(?=[0-9])/g, '$10*');
   const near = await store.learners
     .findOne(
-      { externalId: { $regex: `^${padded}$`, $options: 'i' } as never },
+      { externalId: { $regex: `^${padded}$`, $options: 'i' } },
       { maxTimeMS: HINT_TIME, projection: { externalId: 1 } },
     )
     .catch(() => null);

@@ -1,4 +1,4 @@
-import { type Breach, explain } from '../domain/guard.ts';
+import { explain } from '../domain/guard.ts';
 import type { RunReport } from '../run/report.ts';
 import { count, facts, printable } from './table.ts';
 
@@ -53,7 +53,7 @@ function problemsText({ run, problems, rows }: RunReport): string {
 
 function guardText({ run, feed, state, guard, preview }: RunReport): string {
   if (!guard.held) return '';
-  const reasons = guard.breaches.map((breach) => `  ${explain(breach as Breach, feed ?? undefined)}`);
+  const reasons = guard.breaches.map((breach) => `  ${explain(breach, feed ?? undefined)}`);
   if (preview) return ['The guard would hold it:', ...reasons].join('\n');
   if (state !== 'held') return ['The guard found:', ...reasons].join('\n');
   return [

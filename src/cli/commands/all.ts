@@ -1,18 +1,32 @@
 import type { Command } from 'commander';
 import type { Cli } from '../cli.ts';
+import { addChecks } from './checks.ts';
 import { addCourses } from './courses.ts';
+import { addDemo } from './demo.ts';
+import { addDoctor } from './doctor.ts';
+import { addExport } from './export.ts';
 import { addFeeds } from './feeds.ts';
 import { addGroups } from './groups.ts';
 import { addImport } from './import.ts';
 import { addLearners } from './learners.ts';
+import { addProgress } from './progress.ts';
+import { addRun } from './run.ts';
 import { addRuns } from './runs.ts';
+import { addService } from './service.ts';
 
 /** Every command, in the order of the help. */
 export const COMMANDS: readonly ((program: Command, cli: Cli) => void)[] = [
+  addService,
   addImport,
+  addRun,
   addFeeds,
   addRuns,
   addGroups,
   addLearners,
   addCourses,
+  addProgress,
+  addExport,
+  addChecks,
+  addDoctor,
+  addDemo,
 ];

@@ -1,14 +1,17 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { UsageError } from '../../domain/errors.ts';
+import { locate, sourceFile } from '../../feed/sources/file.ts';
+import { deleteFeed } from '../../run/deleteFeed.ts';
+import { type FeedSample, sampleFeed } from '../../run/views/feedSample.ts';
 import { type FeedView, viewFeed, viewFeeds } from '../../run/views/feedView.ts';
 import { readFeedFile } from '../../settings/feed.ts';
-import { readFeedDoc, saveFeed } from '../../store/feeds.ts';
+import { readFeedDoc, saveFeed, settingsOf } from '../../store/feeds.ts';
 import type { Cli } from '../cli.ts';
-import { type JsonOption, printsFacts } from '../options.ts';
+import { type JsonOption, printsFacts, wholeNumber } from '../options.ts';
+import { readText } from '../readText.ts';
 import { feedOf } from '../references.ts';
 import { count, facts, table } from '../table.ts';
-import { readText } from './import.ts';
 
 export function addFeeds(program: Command, cli: Cli): void {
   const feeds = program.command('feeds').description('sources of rows: mapping, schedule, policies');
@@ -59,6 +62,66 @@ export function addFeeds(program: Command, cli: Cli): void {
       }),
     'muster feeds check hr.yaml',
   );
+  printsFacts(
+    feeds
+      .command('sample <feed>')
+      .description('reads the first rows of a file, and shows how each is understood; nothing is changed')
+      .option('--file <file>', "this file in place of the feed's own source")
+      .option('--rows <number>', 'so many rows', wholeNumber, 5)
+      .action((name: string, options: SampleOptions) => sample(cli, name, options)),
+    'muster feeds sample hr --file hr.csv',
+  );
+  printsFacts(
+    feeds
+      .command('delete <feed>')
+      .description('deletes a feed that holds nothing any more')
+      .action((name: string, { json }: JsonOption) => remove(cli, name, json)),
+    'muster feeds delete hr',
+  );
+}
+
+interface SampleOptions extends JsonOption {
+  readonly file?: string;
+  readonly rows: number;
+}
+
+async function sample(cli: Cli, name: string, { json, file: path, rows }: SampleOptions): Promise<void> {
+  const { services, store } = await cli.open();
+  const settings = settingsOf(await feedOf(store, name));
+  const file = path === undefined ? await locate(settings.source, cli.directory) : await sourceFile(resolve(cli.directory, path));
+  const found = await sampleFeed(services, settings, file, rows);
+  cli.out.show(json, found, () => sampleText(found));
+}
+
+function sampleText({ file, encoding, delimiter, columns, rows }: FeedSample): string {
+  const head = facts([
+    ['file', file],
+    ['encoding', encoding],
+    ['delimiter', delimiter === '\t' ? 'tab' : delimiter],
+    ['columns', columns.join(', ')],
+  ]);
+  const lines = rows.map((row) => {
+    if ('code' in row) return `Row ${row.row}  rejected, ${row.code}: ${row.message}`;
+    const { externalId, email, firstName, lastName, attributes, status, action, groups, window } = row;
+    return facts([
+      [`Row ${row.row}`, externalId],
+      ['  email', email],
+      ['  name', [firstName, lastName].filter(Boolean).join(' ')],
+      ...Object.entries(attributes).map(([key, value]) => [`  ${key}`, value] as const),
+      ['  status', status],
+      ['  action', action === 'remove' ? action : ''],
+      ['  groups', groups.map(({ group, known }) => (known ? group : `${group} (unknown)`)).join(', ') || 'none'],
+      ['  from', window.validFrom?.toISOString()],
+      ['  until', window.validUntil?.toISOString()],
+    ]);
+  });
+  return [head, ...lines].join('\n\n');
+}
+
+async function remove(cli: Cli, name: string, json: boolean | undefined): Promise<void> {
+  const { services, store } = await cli.open();
+  await deleteFeed(services, await feedOf(store, name));
+  cli.out.show(json, { name, deleted: true }, () => `Feed ${name} was deleted.`);
 }
 
 async function apply(cli: Cli, path: string, json: boolean | undefined): Promise<void> {

@@ -1,17 +1,23 @@
 import type { Command } from 'commander';
-import { createGroup, linkCourses } from '../../run/structureChange.ts';
-import { type GroupView, type MemberView, membersOf, viewGroup } from '../../run/views/groupView.ts';
+import { type GroupView, type MemberView, membersOf, type TreeNode, treeOf, viewGroup } from '../../run/views/groupView.ts';
+import { readCourses, readStructure } from '../../store/structure.ts';
 import type { Cli } from '../cli.ts';
-import { type JsonOption, newExternalId, printsFacts } from '../options.ts';
-import { coursesOf, groupOf } from '../references.ts';
-import { resultText, viewResult } from '../resultText.ts';
-import { count, facts, table } from '../table.ts';
+import { type JsonOption, printsFacts } from '../options.ts';
+import { groupOf } from '../references.ts';
+import { count, facts, printable, table } from '../table.ts';
+import { addGroupEdits } from './groupEdits.ts';
+import { addGroupMembers } from './groupMembers.ts';
 
 export function addGroups(program: Command, cli: Cli): void {
-  const groups = program
-    .command('groups')
-    .description('learner groups: the tree, members, and the courses they give access to');
+  const groups = program.command('groups').description('learner groups: the tree, members, and the courses they give access to');
 
+  printsFacts(
+    groups
+      .command('tree [group]')
+      .description('shows the groups as they lie in each other, with the courses that they are linked to')
+      .action((group: string | undefined, { json }: JsonOption) => tree(cli, group, json)),
+    'muster groups tree',
+  );
   printsFacts(
     groups
       .command('show <group>')
@@ -23,70 +29,41 @@ export function addGroups(program: Command, cli: Cli): void {
       }),
     'muster groups show sector-a',
   );
-
-  printsFacts(
-    groups
-      .command('create <name>')
-      .description('creates a group')
-      .option('--external-id <id>', 'its External ID; needed to import learners into it')
-      .option('--parent <group>', 'the group that it lies in')
-      .option('--instructor <name...>', 'who instructs it')
-      .action((name: string, options: CreateOptions) => create(cli, name, options)),
-    'muster groups create "Sector A" --external-id sector-a --parent all',
-  );
-
   printsFacts(
     groups
       .command('members <group>')
       .description('lists the learners in a group, and who holds each membership')
       .option('--effective', 'also those of the groups below it; valid now alone')
-      .action((text: string, options: JsonOption & { effective?: boolean }) => members(cli, text, options)),
+      .action((text: string, options: MembersOptions) => members(cli, text, options)),
     'muster groups members sector-a --effective',
   );
+  addGroupEdits(groups, cli);
+  addGroupMembers(groups, cli);
+}
 
-  printsFacts(
-    groups
-      .command('link <group> <course...>')
-      .description('gives the members of a group, and of those below it, access to courses')
-      .action(async (text: string, names: string[], { json }: JsonOption) => {
-        const { services, store } = await cli.open();
-        const group = await groupOf(store, text);
-        const courses = (await coursesOf(store, names)).map(({ id }) => id);
-        const view = await viewResult(store, await linkCourses(services, { group: group.id, courses, by: cli.by }));
-        cli.out.show(json, view, () => resultText(view));
-      }),
-    'muster groups link sector-a fire first-aid',
+async function tree(cli: Cli, text: string | undefined, json: boolean | undefined): Promise<void> {
+  const { store } = await cli.open();
+  const root = text === undefined ? undefined : (await groupOf(store, text)).id;
+  const nodes = treeOf(await readStructure(store), await readCourses(store), root);
+  cli.out.show(json, nodes, () =>
+    nodes.length === 0 ? 'No group yet. Create one: muster groups create NAME --external-id ID' : treeLines(nodes).join('\n'),
   );
 }
 
-interface CreateOptions extends JsonOption {
-  readonly externalId?: string;
-  readonly parent?: string;
-  readonly instructor?: string[];
+function treeLines(nodes: readonly TreeNode[], indent = ''): string[] {
+  return nodes.flatMap(({ group, name, courses, children }) => [
+    printable(`${indent}${group}  ${name}${courses.length > 0 ? `  → ${courses.join(', ')}` : ''}`),
+    ...treeLines(children, `${indent}  `),
+  ]);
 }
 
-async function create(cli: Cli, name: string, { json, externalId, parent, instructor }: CreateOptions): Promise<void> {
-  const { services, store } = await cli.open();
-  const id = await createGroup(services, {
-    name,
-    ...(externalId !== undefined && { externalId: newExternalId(externalId) }),
-    ...(parent !== undefined && { parent: (await groupOf(store, parent)).id }),
-    ...(instructor && { instructors: instructor }),
-    by: cli.by,
-  });
-  const view = await viewGroup(services, await groupOf(store, `id:${id}`));
-  cli.out.show(json, view, () => `Group ${view.externalId ?? view.id} (${view.name}) was created.`);
+interface MembersOptions extends JsonOption {
+  readonly effective?: boolean;
 }
 
-async function members(
-  cli: Cli,
-  text: string,
-  { json, effective = false }: JsonOption & { effective?: boolean },
-): Promise<void> {
+async function members(cli: Cli, text: string, { json, effective = false }: MembersOptions): Promise<void> {
   const { services, store } = await cli.open();
-  const found: MemberView[] = [];
-  for await (const member of membersOf(services, (await groupOf(store, text)).id, { effective })) found.push(member);
-  cli.out.show(json, found, () =>
+  await cli.out.list(json, membersOf(services, (await groupOf(store, text)).id, { effective }), (found) =>
     found.length === 0
       ? 'No member.'
       : table(
@@ -101,6 +78,7 @@ async function members(
   );
 }
 
+/** `hr from 2026-01-01T00:00:00.000Z`. */
 export function sourceText({ source, validFrom, validUntil }: MemberView['sources'][number]): string {
   const from = validFrom ? ` from ${validFrom.toISOString()}` : '';
   const until = validUntil ? ` until ${validUntil.toISOString()}` : '';
@@ -115,11 +93,7 @@ function groupText(view: GroupView): string {
     ['holds', view.children.join(', ')],
     ['instructors', view.instructors.join(', ')],
     ['subenvironments', view.subenvironments.join(', ')],
-    [
-      'gives',
-      view.courses.map(({ course, inherited }) => (inherited ? `${course} (inherited)` : course)).join(', ') ||
-        'no course',
-    ],
+    ['gives', view.courses.map(({ course, inherited }) => (inherited ? `${course} (inherited)` : course)).join(', ') || 'no course'],
     ['members', `${count(view.members.direct)}, with those below ${count(view.members.effective)}`],
   ]);
 }

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { UsageError } from '../../domain/errors.ts';
@@ -10,6 +9,7 @@ import type { FeedDoc } from '../../store/models.ts';
 import type { Cli } from '../cli.ts';
 import { drive, resumeInterrupted, showRun } from '../driving.ts';
 import { type JsonOption, printsFacts } from '../options.ts';
+import { readText } from '../readText.ts';
 import { feedOf } from '../references.ts';
 
 interface ImportOptions extends JsonOption {
@@ -79,15 +79,4 @@ async function oneOffFeed(cli: Cli, path: string): Promise<FeedDoc> {
   }
   await saveFeed(store, text, settings, 'one-off');
   return feedOf(store, settings.name);
-}
-
-/** @throws {UsageError} where the file cannot be read. */
-export function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    throw new UsageError(
-      `${path} cannot be read (${(error as NodeJS.ErrnoException).code}); nothing was changed. Name a file that can.`,
-    );
-  }
 }

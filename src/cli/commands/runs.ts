@@ -1,11 +1,14 @@
 import type { Command } from 'commander';
+import { approveRun, cancelRun, rejectRun } from '../../run/approval.ts';
+import { type ChangeView, changesOf, type WindowView } from '../../run/views/changesView.ts';
+import { rejectedFile, rejectedRows } from '../../run/views/rejectedView.ts';
 import { runSummary } from '../../run/views/runView.ts';
 import { latestRuns } from '../../store/runs.ts';
 import type { Cli } from '../cli.ts';
-import { showRun } from '../driving.ts';
+import { drive, showReport, showRun } from '../driving.ts';
 import { type JsonOption, printsFacts, wholeNumber } from '../options.ts';
 import { feedOf, runOf } from '../references.ts';
-import { table } from '../table.ts';
+import { printable, table } from '../table.ts';
 
 export function addRuns(program: Command, cli: Cli): void {
   const runs = program.command('runs').description('what was imported and changed: reports, held plans, rejected rows');
@@ -19,17 +22,58 @@ export function addRuns(program: Command, cli: Cli): void {
       .action((options: ListOptions) => list(cli, options)),
     'muster runs list --feed hr',
   );
-
   printsFacts(
     runs
       .command('show <run>')
       .description('prints the report of a run')
       .action(async (id: string, { json }: JsonOption) => {
-        const run = await runOf((await cli.open()).store, id);
-        await showRun(cli, run, json === undefined ? {} : { json });
-        cli.exit = 0;
+        await showReport(cli, await runOf((await cli.open()).store, id), json);
       }),
     'muster runs show r1',
+  );
+  printsFacts(
+    runs
+      .command('changes <run>')
+      .description("lists each learner's before and after")
+      .action((id: string, { json }: JsonOption) => changes(cli, id, json)),
+    'muster runs changes r1',
+  );
+  printsFacts(
+    runs
+      .command('rejected <run>')
+      .description('prints the rejected rows as the file had them, with row number and reason, to be mended and fed in again')
+      .action((id: string, { json }: JsonOption) => rejected(cli, id, json)),
+    'muster runs rejected r1 > rejected.csv',
+  );
+  printsFacts(
+    runs
+      .command('approve <run>')
+      .description('applies a held plan, waits for its end, and prints the report')
+      .option('--strict', 'exit code 4 where rows were rejected')
+      .action((id: string, options: JsonOption & { strict?: boolean }) => approve(cli, id, options)),
+    'muster runs approve r1',
+  );
+  printsFacts(
+    runs
+      .command('reject <run>')
+      .description('drops a held plan; nothing of it is applied')
+      .option('--reason <text>', 'why, for the history')
+      .action(async (id: string, { json, reason }: JsonOption & { reason?: string }) => {
+        const { services, store } = await cli.open();
+        const run = await rejectRun(services, (await runOf(store, id))._id, cli.by, reason);
+        await showReport(cli, run, json);
+      }),
+    'muster runs reject r1 --reason "half the file was missing"',
+  );
+  printsFacts(
+    runs
+      .command('cancel <run>')
+      .description('ends a run that has not begun to be applied')
+      .action(async (id: string, { json }: JsonOption) => {
+        const { services, store } = await cli.open();
+        await showReport(cli, await cancelRun(services, (await runOf(store, id))._id, cli.by), json);
+      }),
+    'muster runs cancel r1',
   );
 }
 
@@ -49,7 +93,7 @@ async function list(cli: Cli, { json, feed, limit }: ListOptions): Promise<void>
           ['run', 'what', 'state', 'added', 'removed', 'rejected', 'by', 'when'],
           found.map((run) => [
             run.run,
-            run.feed ? `feed ${run.feed}` : run.kind,
+            run.feed ? `feed ${run.feed}` : run.what,
             run.preview ? 'preview' : run.noChange && run.state === 'completed' ? 'no change' : run.state,
             run.memberships.added,
             run.memberships.removed,
@@ -59,4 +103,63 @@ async function list(cli: Cli, { json, feed, limit }: ListOptions): Promise<void>
           ]),
         ),
   );
+}
+
+async function changes(cli: Cli, id: string, json: boolean | undefined): Promise<void> {
+  const { services, store } = await cli.open();
+  const found = changesOf(services, await runOf(store, id));
+  if (json) return cli.out.list(json, found, () => '');
+  let none = true;
+  for await (const change of found) {
+    await cli.out.write(`${changeLines(change).map(printable).join('\n')}\n`);
+    none = false;
+  }
+  if (none) cli.out.say(`Run ${id} changes no learner.`);
+}
+
+function changeLines({ id, externalId, created, fields, memberships, rows }: ChangeView): string[] {
+  const where = rows.length > 0 ? `  (row ${rows.join(', ')})` : '';
+  return [
+    `${externalId ?? id}${created ? '  new' : ''}${where}`,
+    ...fields.map(({ field, before, after }) => `  ${field}: ${before ?? 'none'} → ${after ?? 'none'}`),
+    ...memberships.map(({ group, source, before, after, courses }) => {
+      if (before.length === 0) return `  + ${group}${windowsText(after)} (${source})`;
+      if (after.length === 0) return `  - ${group} (${source}), courses: ${courses ?? 'expire'}`;
+      return `  ~ ${group}${windowsText(before)} →${windowsText(after)} (${source})`;
+    }),
+  ];
+}
+
+function windowsText(windows: readonly WindowView[]): string {
+  const parts = windows.map(({ validFrom, validUntil }) => {
+    if (!validFrom && !validUntil) return ' always';
+    return `${validFrom ? ` from ${validFrom.toISOString()}` : ''}${validUntil ? ` until ${validUntil.toISOString()}` : ''}`;
+  });
+  const text = parts.join(' and');
+  return text === ' always' ? '' : text;
+}
+
+async function rejected(cli: Cli, id: string, json: boolean | undefined): Promise<void> {
+  const { services, store } = await cli.open();
+  const run = await runOf(store, id);
+  if (json) {
+    const rows = rejectedRows(services, run);
+    return cli.out.list(json, withoutBytes(rows), () => '');
+  }
+  let none = true;
+  for await (const bytes of rejectedFile(services, run)) {
+    await cli.out.write(bytes);
+    none = false;
+  }
+  if (none) cli.out.say(`Run ${id} has read no file.`);
+}
+
+async function* withoutBytes(rows: ReturnType<typeof rejectedRows>) {
+  for await (const { row, code, message } of rows) yield { row, code, message };
+}
+
+async function approve(cli: Cli, id: string, options: JsonOption & { strict?: boolean }): Promise<void> {
+  const { services, store } = await cli.open();
+  const approved = await approveRun(services, (await runOf(store, id))._id, cli.by);
+  await showRun(cli, await drive(cli, approved), options);
 }

@@ -1,0 +1,58 @@
+import type { Command } from 'commander';
+import { digest } from '../../run/digest.ts';
+import { verify } from '../../run/verify.ts';
+import { keyIn } from '../../run/views/key.ts';
+import { learnersById } from '../../store/learners.ts';
+import { readCourses } from '../../store/structure.ts';
+import type { Cli } from '../cli.ts';
+import { type JsonOption, printsFacts } from '../options.ts';
+import { count, table } from '../table.ts';
+
+/** `digest` and `verify`: what the facts come to, and whether they agree with the rules. */
+export function addChecks(program: Command, cli: Cli): void {
+  printsFacts(
+    program
+      .command('digest')
+      .description('prints one SHA-256 over all facts: equal facts, equal digest')
+      .action(async ({ json }: JsonOption) => {
+        const sum = await digest((await cli.open()).store);
+        cli.out.show(json, { digest: sum }, () => sum);
+      }),
+    'muster digest',
+  );
+  printsFacts(
+    program
+      .command('verify')
+      .description('compares what is stored with what the rules derive from it; exit code 3 where they differ')
+      .option('--repair', 'bring what differs in line')
+      .action((options: JsonOption & { repair?: boolean }) => check(cli, options)),
+    'muster verify',
+    'muster verify --repair',
+  );
+}
+
+async function check(cli: Cli, { json, repair = false }: JsonOption & { repair?: boolean }): Promise<void> {
+  const { services, store } = await cli.open();
+  const { learners, drift, repaired } = await verify(services, { repair });
+  const courses = await readCourses(store);
+  const named = await learnersById(store, [...new Set(drift.map(({ learner }) => learner))]);
+  const view = {
+    learners,
+    drift: drift.map(({ learner, course, ...rest }) => ({
+      learner: keyIn(named, learner),
+      course: course === null ? null : keyIn(courses, course),
+      ...rest,
+    })),
+    repaired,
+  };
+  cli.out.show(json, view, () => {
+    if (view.drift.length === 0) return `${count(learners)} learners: what is stored is what the rules derive.`;
+    const rows = view.drift.slice(0, SHOWN).map((one) => [one.learner, one.course, one.found, one.expected]);
+    const more = view.drift.length > SHOWN ? `\n… and ${count(view.drift.length - SHOWN)} more (--json lists all)` : '';
+    const next = repair ? `${count(repaired)} learners were repaired.` : 'Repair it: muster verify --repair';
+    return `${table(['learner', 'course', 'found', 'expected'], rows)}${more}\n${count(view.drift.length)} differences in ${count(learners)} learners. ${next}`;
+  });
+  if (drift.length > 0) cli.exit = 3;
+}
+
+const SHOWN = 50;
