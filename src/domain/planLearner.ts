@@ -46,7 +46,9 @@ export function planLearner(input: PlanInput): LearnerPlan {
   const leaves = left && !shieldedLeaver && !graceRuns;
 
   const { memberships, shielded } = planMemberships(input, live, left, leaves);
-  const holdAfter = shieldedLeaver ? hold : holdOf(policy.feed, hold, leftAt, claim !== null);
+  const holdAfter = shieldedLeaver
+    ? hold
+    : holdOf(policy.feed, hold, leftAt, claim !== null && !removesOnly(claim, policy));
   const fields = claim ? fieldChanges(live, claim, input) : [];
   const status = statusAfter(input, live, holdAfter, memberships, leaves);
   if (status !== live.status) fields.push({ field: 'status', before: live.status, after: status });
@@ -136,9 +138,9 @@ function planMemberships(
   return { memberships: memberships.sort((a, b) => a.group - b.group), shielded };
 }
 
-/** The feed's hold afterwards. A leaver whom the feed did not create, and no longer names, is let go of. */
+/** The feed's hold afterwards. Who is not named, or only to be removed, does not come to be held. */
 function holdOf(feed: string, hold: FeedHold | null, leftAt: Date | undefined, named: boolean): FeedHold | null {
-  if (leftAt && !named && !hold) return null;
+  if (!named && !hold) return null;
   return { feed, ...(hold?.created && { created: true }), ...(leftAt && { leftAt }) };
 }
 

@@ -118,10 +118,15 @@ async function writeChanges(
   if (keeping.length > 0) await settleKeeping(services, session, run, id, keeping, 'after');
 }
 
-/** A change by hand to what a feed holds lets that feed look again in its next run (R21). */
+/**
+ * A change by hand to what feeds hold lets each of them look again in its next run (R21). So does a change by one feed
+ * for others that the learner has left already: it may have been the last thing that kept the learner active (R20).
+ */
 function lookAgainIfOthers(after: Learner, before: Learner, run: RunDoc, now: Date): Learner {
-  if (run.kind === 'feed' || after === before) return after;
-  const feeds = before.holds.map(({ feed }) => feed);
+  if (after === before) return after;
+  const feeds = before.holds
+    .filter(({ feed, leftAt }) => run.kind !== 'feed' || (feed !== run.feed && leftAt !== undefined))
+    .map(({ feed }) => feed);
   if (feeds.length === 0) return after;
   const others = (before.lookAgain ?? []).filter(({ feed }) => !feeds.includes(feed));
   return { ...after, lookAgain: [...others, ...feeds.map((feed) => ({ feed, at: now }))] };

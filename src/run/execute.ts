@@ -227,6 +227,7 @@ async function sameAgain(
     problems: [],
     lost: 0,
   };
+  await supersedeHeld(store, run, now);
   await moveRun(store, run, 'completed', {
     by: run.by,
     at: now,

@@ -3,7 +3,9 @@ import type { CourseId, LearnerId } from '../domain/ids.ts';
 import { auditOf, type SettleOrder, settleLearners } from '../reconcile/settleBatch.ts';
 import { newRunId } from '../store/counters.ts';
 import type { Services } from '../store/services.ts';
+import type { Session } from '../store/store.ts';
 import { readStructure } from '../store/structure.ts';
+import { readSubscriptions } from '../store/subscriptions.ts';
 import { advanceRun } from './advance.ts';
 import { chunks } from './chunks.ts';
 import { blankRun, eventsOf, type ManualResult } from './manual.ts';
@@ -50,7 +52,8 @@ async function settleByHand(
     await store.transaction(async (session) => {
       const now = clock.now();
       const structure = await readStructure(store, session);
-      const orders = some.map((learner) => ({ learner, ...order }));
+      const concerned = order.revoke ? await holdersOf(services, session, order.revoke, some) : some;
+      const orders = concerned.map((learner) => ({ learner, ...order }));
       const settlements = await settleLearners(services, session, { orders, structure, kind, now, run: run._id });
       const audit = auditOf({ run: run._id, batch }, 'grant', by, why, now, settlements);
       if (audit) await store.audit.insertOne(audit, { session });
@@ -58,4 +61,15 @@ async function settleByHand(
   }
   await advanceRun(services, run._id);
   return { run: run._id, memberships: { added: 0, removed: 0 }, ...(await eventsOf(store, run._id)), setAside: 0 };
+}
+
+/** Those who hold a direct grant of one of the courses: from the others there is nothing to take back. */
+async function holdersOf(
+  { store }: Services,
+  session: Session,
+  courses: ReadonlySet<CourseId>,
+  learners: readonly LearnerId[],
+): Promise<LearnerId[]> {
+  const held = await readSubscriptions(store, learners, session);
+  return learners.filter((id) => held.get(id)?.items.some(({ course, direct }) => direct && courses.has(course)));
 }
