@@ -10,13 +10,13 @@ import { isWorking } from '../src/domain/run.ts';
 import { sourceFile } from '../src/feed/sources/file.ts';
 import { Queues } from '../src/queue/queues.ts';
 import { connectRedis } from '../src/queue/redis.ts';
-import { relay } from '../src/queue/relay.ts';
 import { startWorkers, type Workers } from '../src/queue/workers.ts';
 import { enqueueRun } from '../src/run/enqueue.ts';
 import { executeRun } from '../src/run/execute.ts';
 import { type RunReport, reportOf } from '../src/run/report.ts';
 import { requestRun } from '../src/run/request.ts';
 import { importStructure, type StructureImport } from '../src/run/structureChange.ts';
+import { sweep } from '../src/run/sweep.ts';
 import { readFeedFile } from '../src/settings/feed.ts';
 import { saveFeed } from '../src/store/feeds.ts';
 import { learnersByExternalId, toLearner } from '../src/store/learners.ts';
@@ -53,6 +53,7 @@ export class TestMuster {
   store!: Store;
   queues!: Queues;
   context!: JobContext;
+  redisUrl = '';
   #workers: Workers | undefined;
   #relay: NodeJS.Timeout | undefined;
   readonly directory = mkdtempSync(join(tmpdir(), 'muster-test-'));
@@ -67,11 +68,12 @@ export class TestMuster {
     );
     const { store, clock, log, queues } = this;
     this.context = { store, clock, log, queues, purgeRetentionDays: 30, base: this.directory };
-    await this.startWorkers(redisUrl);
+    this.redisUrl = redisUrl;
+    await this.startWorkers();
   }
 
-  async startWorkers(redisUrl: string): Promise<void> {
-    const redis = connectRedis(redisUrl, 'worker', () => undefined);
+  async startWorkers(): Promise<void> {
+    const redis = connectRedis(this.redisUrl, 'worker', () => undefined);
     const { queues, context, log } = this;
     const workers = await startWorkers({ queues, redis, jobs, context, concurrency: 2, log });
     this.#workers = {
@@ -80,7 +82,14 @@ export class TestMuster {
         redis.disconnect();
       },
     };
-    this.#relay = setInterval(() => void relay(context, queues).catch(() => undefined), 200);
+    this.#relay = setInterval(() => void sweep(context, queues).catch(() => undefined), 200);
+  }
+
+  /** Takes every key of this Muster out of Redis: a total loss, as far as it can see. */
+  async emptyRedis(): Promise<number> {
+    const { redis, prefix } = this.queues;
+    const keys = await redis.keys(`${prefix}:*`);
+    return keys.length > 0 ? redis.del(...keys) : 0;
   }
 
   async stopWorkers(): Promise<void> {

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
-import type { CourseId, GroupId, LearnerId } from '../domain/ids.ts';
+import type { CourseId, GroupId } from '../domain/ids.ts';
+import type { LearnerDoc } from '../store/models.ts';
 import type { Store } from '../store/store.ts';
 import { readCourses, readStructure } from '../store/structure.ts';
+import { readProgress, readSubscriptions } from '../store/subscriptions.ts';
 
 /**
  * One SHA-256 over all facts in canonical order (interface.md, `muster digest`): learners, groups, links, memberships
@@ -34,45 +36,55 @@ export async function digest(store: Store): Promise<string> {
   ]);
   for (const group of groups.sort(byText)) line('group', group);
 
-  const learners = store.learners.find().sort({ externalId: 1, emailKey: 1, _id: 1 });
-  for await (const learner of learners) {
-    line(
-      'learner',
-      learner.externalId ?? null,
-      learner.email ?? null,
-      learner.firstName ?? null,
-      learner.lastName ?? null,
-      learner.status,
-      Object.entries(learner.attributes).sort(byText),
-      learner.memberships
-        .map(({ group, sources }) => [
-          groupName(group),
-          sources
-            .map(({ source, from, until }) => [source, from?.toISOString() ?? null, until?.toISOString() ?? null])
-            .sort(byText),
-        ])
-        .sort(byText),
-    );
-    await personal(learner._id);
+  let chunk: LearnerDoc[] = [];
+  for await (const learner of store.learners.find().sort({ externalId: 1, emailKey: 1, _id: 1 })) {
+    chunk.push(learner);
+    if (chunk.length === CHUNK) await write();
   }
-
-  async function personal(id: LearnerId): Promise<void> {
-    const held = await store.subscriptions.findOne({ _id: id });
-    const items = (held?.items ?? []).map(({ course, status, direct }) => [courseName(course), status, direct]);
-    if (items.length > 0) line('subscriptions', items.sort(byText));
-    const results = await store.progress
-      .find({ _id: { $gte: { learner: id } as never, $lt: { learner: id + 1 } as never } })
-      .toArray();
-    const progress = results.map(({ _id, completion, score, activities }) => [
-      courseName(_id.course),
-      completion,
-      score ?? null,
-      activities.map(({ name, completion: done, score: got }) => [name, done ?? null, got ?? null]).sort(byText),
-    ]);
-    if (progress.length > 0) line('progress', progress.sort(byText));
-  }
+  await write();
   return hash.digest('hex');
+
+  async function write(): Promise<void> {
+    const ids = chunk.map(({ _id }) => _id);
+    const [held, results] = [await readSubscriptions(store, ids), await readProgress(store, ids)];
+    for (const learner of chunk) {
+      line(
+        'learner',
+        learner.externalId ?? null,
+        learner.email ?? null,
+        learner.firstName ?? null,
+        learner.lastName ?? null,
+        learner.status,
+        Object.entries(learner.attributes).sort(byText),
+        learner.memberships
+          .map(({ group, sources }) => [
+            groupName(group),
+            sources
+              .map(({ source, from, until }) => [source, from?.toISOString() ?? null, until?.toISOString() ?? null])
+              .sort(byText),
+          ])
+          .sort(byText),
+      );
+      const items = held.get(learner._id)?.items ?? [];
+      if (items.length > 0) {
+        line(
+          'subscriptions',
+          items.map(({ course, status, direct }) => [courseName(course), status, direct]).sort(byText),
+        );
+      }
+      const progress = (results.get(learner._id) ?? []).map(({ _id, completion, score, activities }) => [
+        courseName(_id.course),
+        completion,
+        score ?? null,
+        activities.map(({ name, completion: done, score: got }) => [name, done ?? null, got ?? null]).sort(byText),
+      ]);
+      if (progress.length > 0) line('progress', progress.sort(byText));
+    }
+    chunk = [];
+  }
 }
+
+const CHUNK = 1000;
 
 function byText(a: unknown, b: unknown): number {
   const [left, right] = [JSON.stringify(a), JSON.stringify(b)];

@@ -24,7 +24,7 @@ export interface RunRequest {
 /** A run of a feed, queued (R22). */
 export async function requestRun({ store, clock }: Services, request: RunRequest): Promise<RunDoc> {
   const now = clock.now();
-  const { feed, mode, preview, approve, by, source } = request;
+  const { feed, mode, preview, approve, by } = request;
   const run: RunDoc = {
     _id: await newRunId(store),
     kind: 'feed',

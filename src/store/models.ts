@@ -260,6 +260,7 @@ function schemas() {
     { _id: Mixed, completion: Number, score: Number, activities: [Mixed], updatedAt: Date },
     { ...options, collection: 'progress' },
   );
+  progress.index({ '_id.learner': 1 });
   const purged = new Schema(
     { _id: Mixed, subscription: Mixed, progress: Mixed, purgedAt: Date, until: Date },
     { ...options, collection: 'purged' },

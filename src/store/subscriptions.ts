@@ -1,6 +1,6 @@
 import type { CourseId, LearnerId, RunId } from '../domain/ids.ts';
 import type { Settlement, Subscriptions } from '../domain/settle.ts';
-import type { ProgressId, PurgedDoc, SubscriptionsDoc } from './models.ts';
+import type { ProgressDoc, ProgressId, PurgedDoc, SubscriptionsDoc } from './models.ts';
 import { type Session, type Store, within } from './store.ts';
 
 export function toSubscriptions({ _id, ...rest }: SubscriptionsDoc): Subscriptions {
@@ -15,6 +15,15 @@ export async function readSubscriptions(
   const found = new Map<LearnerId, Subscriptions>();
   for await (const doc of store.subscriptions.find({ _id: { $in: ids } }, within(session))) {
     found.set(doc._id, toSubscriptions(doc));
+  }
+  return found;
+}
+
+/** All results of these learners. */
+export async function readProgress(store: Store, ids: readonly LearnerId[]): Promise<Map<LearnerId, ProgressDoc[]>> {
+  const found = new Map<LearnerId, ProgressDoc[]>();
+  for await (const doc of store.progress.find({ '_id.learner': { $in: ids } })) {
+    found.set(doc._id.learner, [...(found.get(doc._id.learner) ?? []), doc]);
   }
   return found;
 }
