@@ -16,6 +16,8 @@ export interface Course {
   readonly externalId?: ExternalId;
   readonly name: string;
   readonly subenvironment?: string;
+  /** Who created it: a reseller links groups to courses of his own alone (R29). */
+  readonly createdBy?: string;
 }
 
 /**

@@ -303,12 +303,18 @@ export async function unlinkCourses(
 
 export async function addCourse(
   { store }: Services,
-  { name, externalId }: { name: string; externalId?: ExternalId; by: string },
+  { name, externalId, subenvironment, by }: { name: string; externalId?: ExternalId; subenvironment?: string; by: string },
 ): Promise<CourseId> {
   if (name.trim() === '') throw new UsageError('A course needs a name; nothing was changed.');
   const _id = (await reserve(store, 'courses', 1)) as CourseId;
   try {
-    await store.courses.insertOne({ _id, name: name.trim(), ...(externalId && { externalId }) });
+    await store.courses.insertOne({
+      _id,
+      name: name.trim(),
+      ...(externalId && { externalId }),
+      ...(subenvironment && { subenvironment }),
+      createdBy: by,
+    });
   } catch (error) {
     if (isDuplicateKey(error)) throw new UsageError(`Course ${externalId} exists already; nothing was changed.`);
     throw error;

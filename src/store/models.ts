@@ -2,6 +2,7 @@ import mongoose, { type Connection, type Model, Schema } from 'mongoose';
 import type { Change, RemovalOption, SubscriptionEvent } from '../domain/change.ts';
 import type { CourseId, GroupId, LearnerId, RunId, SourceName } from '../domain/ids.ts';
 import type { Learner } from '../domain/learner.ts';
+import type { Role } from '../domain/role.ts';
 import type { RunState } from '../domain/run.ts';
 import type { SettleKind, Subscription } from '../domain/settle.ts';
 import type { Course, Group } from '../domain/structure.ts';
@@ -193,6 +194,60 @@ export interface TablePartDoc {
   bytes: Uint8Array;
 }
 
+/** A person who may log in (R29). `_id`: the login name, in lower case. */
+export interface UserDoc {
+  _id: string;
+  name: string;
+  role: Role;
+  /** What a reseller has access to. */
+  subenvironments: string[];
+  /** `scrypt$N$r$p$salt$hash`; none until the one-time link has been used. */
+  password?: string;
+  createdAt: Date;
+  createdBy: string;
+  revokedAt?: Date;
+}
+export interface KeyDoc {
+  _id: string;
+  name: string;
+  /** The role of a key of its own; a user's key has the user's. */
+  role?: Role;
+  user?: string;
+  scopes: string[];
+  /** SHA-256 of the secret, hex. */
+  hash: string;
+  createdAt: Date;
+  createdBy: string;
+  expiresAt?: Date;
+  lastUsedAt?: Date;
+  revokedAt?: Date;
+}
+/** `_id`: SHA-256 of the cookie's token. */
+export interface SessionDoc {
+  _id: string;
+  user: string;
+  csrf: string;
+  createdAt: Date;
+  seenAt: Date;
+  expiresAt: Date;
+}
+/** A one-time link by which a user sets a password; `user` null = by which the first administrator is made. */
+export interface LinkDoc {
+  _id: string;
+  user: string | null;
+  expiresAt: Date;
+}
+/** The answer to a write that bore an Idempotency-Key; `answer` is missing while it is being worked at. */
+export interface IdempotencyDoc {
+  _id: { who: string; key: string };
+  /** What was asked: method, address and digest of the body. */
+  request: string;
+  answer?: { status: number; body: string; type: string };
+  /** While there is no answer: until when the first call counts as alive. */
+  until: Date;
+  expiresAt: Date;
+}
+
 export interface MetaDoc {
   _id: string;
   next?: number;
@@ -244,7 +299,7 @@ function schemas() {
   groups.index({ courses: 1 });
 
   const courses = new Schema(
-    { _id: Number, externalId: String, name: { type: String, required: true }, subenvironment: String },
+    { _id: Number, externalId: String, name: { type: String, required: true }, subenvironment: String, createdBy: String },
     { ...options, collection: 'courses' },
   );
   courses.index({ externalId: 1 }, { unique: true, sparse: true });
@@ -370,6 +425,50 @@ function schemas() {
     { ...options, collection: 'meta' },
   );
 
+  const users = new Schema(
+    {
+      _id: String,
+      name: String,
+      role: String,
+      subenvironments: [String],
+      password: String,
+      createdAt: Date,
+      createdBy: String,
+      revokedAt: Date,
+    },
+    { ...options, collection: 'users' },
+  );
+  const keys = new Schema(
+    {
+      _id: String,
+      name: String,
+      role: String,
+      user: String,
+      scopes: [String],
+      hash: String,
+      createdAt: Date,
+      createdBy: String,
+      expiresAt: Date,
+      lastUsedAt: Date,
+      revokedAt: Date,
+    },
+    { ...options, collection: 'keys' },
+  );
+  keys.index({ name: 1 }, { unique: true });
+  const sessions = new Schema(
+    { _id: String, user: String, csrf: String, createdAt: Date, seenAt: Date, expiresAt: Date },
+    { ...options, collection: 'sessions' },
+  );
+  sessions.index({ expiresAt: 1 }, { expireAfterSeconds: 0 });
+  sessions.index({ user: 1 });
+  const links = new Schema({ _id: String, user: String, expiresAt: Date }, { ...options, collection: 'links' });
+  links.index({ expiresAt: 1 }, { expireAfterSeconds: 0 });
+  const idempotency = new Schema(
+    { _id: Mixed, request: String, answer: Mixed, until: Date, expiresAt: Date },
+    { ...options, collection: 'idempotency' },
+  );
+  idempotency.index({ expiresAt: 1 }, { expireAfterSeconds: 0 });
+
   return {
     learners,
     groups,
@@ -386,6 +485,11 @@ function schemas() {
     rejected,
     tables,
     meta,
+    users,
+    keys,
+    sessions,
+    links,
+    idempotency,
   };
 }
 

@@ -7,7 +7,10 @@ import {
   defineModels,
   type FeedDoc,
   type GroupDoc,
+  type IdempotencyDoc,
+  type KeyDoc,
   type LearnerDoc,
+  type LinkDoc,
   type MetaDoc,
   type Name,
   type OutboxDoc,
@@ -15,9 +18,11 @@ import {
   type PurgedDoc,
   type RejectedDoc,
   type RunDoc,
+  type SessionDoc,
   type SetAsideDoc,
   type SubscriptionsDoc,
   type TablePartDoc,
+  type UserDoc,
 } from './models.ts';
 import { checkMongo } from './serverCheck.ts';
 
@@ -41,6 +46,11 @@ export interface Store {
   readonly rejected: mongo.Collection<RejectedDoc>;
   readonly tables: mongo.Collection<TablePartDoc>;
   readonly meta: mongo.Collection<MetaDoc>;
+  readonly users: mongo.Collection<UserDoc>;
+  readonly keys: mongo.Collection<KeyDoc>;
+  readonly sessions: mongo.Collection<SessionDoc>;
+  readonly links: mongo.Collection<LinkDoc>;
+  readonly idempotency: mongo.Collection<IdempotencyDoc>;
   /**
    * Runs `work` in one transaction: snapshot reads, majority writes. It may be called more than once (write
    * conflicts, elections), so it touches nothing outside its session but what it returns.
@@ -97,6 +107,11 @@ function makeStore(connection: Connection, nameOf: (name: Name) => string): Stor
     rejected: collection<RejectedDoc>('rejected'),
     tables: collection<TablePartDoc>('tables'),
     meta: collection<MetaDoc>('meta'),
+    users: collection<UserDoc>('users'),
+    keys: collection<KeyDoc>('keys'),
+    sessions: collection<SessionDoc>('sessions'),
+    links: collection<LinkDoc>('links'),
+    idempotency: collection<IdempotencyDoc>('idempotency'),
     async transaction<T>(work: (session: Session) => Promise<T>): Promise<T> {
       const session = await connection.startSession();
       try {

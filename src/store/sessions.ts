@@ -1,0 +1,61 @@
+import type { SessionDoc, UserDoc } from './models.ts';
+import { checkPassword } from './passwords.ts';
+import type { Services } from './services.ts';
+import { hashToken, newToken } from './tokens.ts';
+import { readUser } from './users.ts';
+
+/** A session ends when it was not used for this long, ms, */
+const IDLE = 30 * 60_000;
+/** and this long after log-in in any case. */
+const ABSOLUTE = 12 * 3_600_000;
+/** How often the last use is written, ms. */
+const SEEN = 60_000;
+
+export interface OpenSession {
+  readonly session: SessionDoc;
+  readonly user: UserDoc;
+}
+
+/** Opens a session where login and password are right; a session that the browser had before ends (rotation). */
+export async function logIn(
+  services: Services,
+  { login, password, before }: { login: string; password: string; before?: string | undefined },
+): Promise<(OpenSession & { token: string }) | undefined> {
+  const user = await readUser(services.store, login);
+  const right = await checkPassword(password, user?.password);
+  if (!user || !right) return undefined;
+  if (before !== undefined) await logOut(services, before);
+  return openSession(services, user);
+}
+
+export async function openSession({ store, clock }: Services, user: UserDoc): Promise<OpenSession & { token: string }> {
+  const token = newToken();
+  const now = clock.now();
+  const session: SessionDoc = {
+    _id: hashToken(token),
+    user: user._id,
+    csrf: newToken(),
+    createdAt: now,
+    seenAt: now,
+    expiresAt: new Date(now.getTime() + ABSOLUTE),
+  };
+  await store.sessions.insertOne(session);
+  return { session, user, token };
+}
+
+/** The session of a cookie's token, with its user as stored now; undefined where it has ended. */
+export async function sessionOf({ store, clock }: Services, token: string): Promise<OpenSession | undefined> {
+  const session = await store.sessions.findOne({ _id: hashToken(token) });
+  const now = clock.now();
+  if (!session || session.expiresAt <= now || now.getTime() - session.seenAt.getTime() >= IDLE) return undefined;
+  const user = await readUser(store, session.user);
+  if (!user) return undefined;
+  if (now.getTime() - session.seenAt.getTime() > SEEN) {
+    await store.sessions.updateOne({ _id: session._id }, { $set: { seenAt: now } });
+  }
+  return { session, user };
+}
+
+export async function logOut({ store }: Services, token: string): Promise<void> {
+  await store.sessions.deleteOne({ _id: hashToken(token) });
+}
