@@ -11,7 +11,9 @@ export async function confirmed(cli: Cli, question: string, yes: boolean | undef
   const { stdin, out } = cli;
   if (yes) return;
   if (!stdin.isTTY || !out.streams.stderr.isTTY) {
-    throw new UsageError('A purge deletes results, so it is to be confirmed; nothing was changed. Give --yes, or look first with --preview.');
+    throw new UsageError(
+      'A purge deletes results, so it is to be confirmed; nothing was changed. Give --yes, or look first with --preview.',
+    );
   }
   const answer = await confirm({
     message: question,

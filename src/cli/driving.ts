@@ -1,6 +1,6 @@
 import { type SourceFile, sourceFile } from '../feed/sources/file.ts';
 import { type Drive, driveRun, interruptedRun } from '../run/drive.ts';
-import { reportOf, type RunReport } from '../run/report.ts';
+import { type RunReport, reportOf } from '../run/report.ts';
 import type { RunDoc } from '../store/models.ts';
 import type { Cli } from './cli.ts';
 import type { JsonOption } from './options.ts';
@@ -41,7 +41,11 @@ export async function showReport(cli: Cli, run: RunDoc, json: boolean | undefine
 }
 
 /** Prints the report of a run that this command made, and ends with the exit code that goes with it. */
-export async function showRun(cli: Cli, run: RunDoc, { json, strict }: JsonOption & { strict?: boolean }): Promise<void> {
+export async function showRun(
+  cli: Cli,
+  run: RunDoc,
+  { json, strict }: JsonOption & { strict?: boolean },
+): Promise<void> {
   const { rows } = await showReport(cli, run, json);
   if (run.state === 'held') cli.exit = 3;
   else if (run.state === 'failed' || run.state === 'cancelled') cli.exit = 1;

@@ -5,9 +5,9 @@ import { sayOn } from '../embedded/say.ts';
 import { type EmbeddedServers, startEmbedded } from '../embedded/servers.ts';
 import { Queues } from '../queue/queues.ts';
 import { connectRedis } from '../queue/redis.ts';
-import { relay } from '../queue/relay.ts';
 import { checkRedis } from '../queue/serverCheck.ts';
 import { startWorkers } from '../queue/workers.ts';
+import { sweep } from '../run/sweep.ts';
 import { type Env, readEnv } from '../settings/env.ts';
 import { initiateReplicaSet } from '../store/replicaSet.ts';
 import { type Services, systemClock } from '../store/services.ts';
@@ -17,8 +17,8 @@ import { plainLog } from './plainLog.ts';
 
 /** Days for which purged results stay restorable (R11). */
 const PURGE_RETENTION_DAYS = 30;
-/** How often the relay looks for work that is in the database and not in the queue, ms. */
-const RELAY = 1_000;
+/** How often the database is looked through for work that nobody does yet, ms. */
+const SWEEP = 1_000;
 /** What running jobs may take when a command ends, ms. */
 const LAST_JOBS = 8_000;
 
@@ -29,7 +29,7 @@ export interface Muster {
   readonly services: Services;
   /** The queues. Redis is connected to, or started, when they are first asked for. */
   queues(): Promise<Queues>;
-  /** Workers and the relay in this process, from the first call until `close`. `imports`: runs of feeds too. */
+  /** Workers in this process, and the sweep that gives them what was left behind, from the first call until `close`. `imports`: runs of feeds too. */
   work(options?: { imports: boolean }): Promise<void>;
   close(): Promise<void>;
 }
@@ -119,11 +119,11 @@ export async function openMuster(options: OpenOptions): Promise<Muster> {
     let ticking: Promise<unknown> = Promise.resolve();
     const tick = () => {
       ticking = ticking.then(() =>
-        relay(services, opened).catch((error) => log.warn({ error: (error as Error).name }, 'relay waits')),
+        sweep(services, opened).catch((error) => log.warn({ error: (error as Error).name }, 'sweep waits')),
       );
     };
     tick();
-    const timer = setInterval(tick, RELAY);
+    const timer = setInterval(tick, SWEEP);
     closing.push(async () => {
       clearInterval(timer);
       await ticking;

@@ -41,7 +41,10 @@ export async function namedLearners(
   }
   if (file === undefined) {
     await learnersOf(store, names);
-    return linesOf(store, names.map((text) => ({ line: null, text })));
+    return linesOf(
+      store,
+      names.map((text) => ({ line: null, text })),
+    );
   }
   const list = file === '-' ? await textOf(cli.stdin) : readText(resolve(cli.directory, file));
   const lines = list
@@ -86,7 +89,10 @@ export function outcomesText(lines: readonly LineOutcome[], done: string): strin
   const sums = [...counts].map(([outcome, times]) => `${times} ${outcome}`).join(', ');
   const others = lines.filter(({ outcome }) => outcome !== done);
   if (others.length === 0) return `${sums}.`;
-  return `${sums}.\n${table(['line', 'learner', 'outcome'], others.map(({ line, text, outcome }) => [line ?? '', text, outcome]))}`;
+  return `${sums}.\n${table(
+    ['line', 'learner', 'outcome'],
+    others.map(({ line, text, outcome }) => [line ?? '', text, outcome]),
+  )}`;
 }
 
 /** `--strict`: exit code 4 where a line was unknown. */

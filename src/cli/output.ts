@@ -23,7 +23,11 @@ export class Output {
   }
 
   /** Facts that may be many: a JSON array, written as it comes, or text of all of them. */
-  async list<T>(json: boolean | undefined, items: AsyncIterable<T>, text: (items: readonly T[]) => string): Promise<void> {
+  async list<T>(
+    json: boolean | undefined,
+    items: AsyncIterable<T>,
+    text: (items: readonly T[]) => string,
+  ): Promise<void> {
     if (!json) {
       const all: T[] = [];
       for await (const item of items) all.push(item);

@@ -6,6 +6,8 @@ export function readText(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
-    throw new UsageError(`${path} cannot be read (${(error as NodeJS.ErrnoException).code}); nothing was changed. Name a file that can.`);
+    throw new UsageError(
+      `${path} cannot be read (${(error as NodeJS.ErrnoException).code}); nothing was changed. Name a file that can.`,
+    );
   }
 }

@@ -24,7 +24,7 @@ export function runText(report: RunReport): string {
           ['groups', groups.created > 0 ? listed(groups) : ''],
           ['memberships', listed(memberships)],
           ['subscriptions', report.preview || state !== 'held' ? listed({ ...subscriptions }) : ''],
-          ['protected', listed(report.protected)],
+          ['protected', report.protected.learners + report.protected.groups > 0 ? listed(report.protected) : ''],
           ['set aside', report.setAside > 0 ? `${count(report.setAside)}; they are tried again` : ''],
         ] as const);
   return [
@@ -53,7 +53,7 @@ function problemsText({ run, problems, rows }: RunReport): string {
 
 function guardText({ run, feed, state, guard, preview }: RunReport): string {
   if (!guard.held) return '';
-  const reasons = guard.breaches.map((breach) => `  ${explain(breach, feed ?? undefined)}`);
+  const reasons = reasonsOf(guard.breaches, feed ?? undefined);
   if (preview) return ['The guard would hold it:', ...reasons].join('\n');
   if (state !== 'held') return ['The guard found:', ...reasons].join('\n');
   return [
@@ -63,6 +63,16 @@ function guardText({ run, feed, state, guard, preview }: RunReport): string {
     `  Apply it:   muster runs approve ${run}`,
     `  Drop it:    muster runs reject ${run}`,
   ].join('\n');
+}
+
+/** Groups that one limit is broken by, each by itself, are told up to this many. */
+const GROUPS_TOLD = 5;
+
+function reasonsOf(breaches: RunReport['guard']['breaches'], feed: string | undefined): string[] {
+  const groups = breaches.filter(({ limit }) => limit === 'groupRemovedPercent');
+  const untold = new Set([...groups].sort((a, b) => b.value - a.value).slice(GROUPS_TOLD));
+  const reasons = breaches.filter((breach) => !untold.has(breach)).map((breach) => `  ${explain(breach, feed)}`);
+  return untold.size > 0 ? [...reasons, `  … and ${count(untold.size)} groups more, as --json lists them.`] : reasons;
 }
 
 /** `12 created, 3 updated`; figures of 0 are left out, all of them = `none`. */

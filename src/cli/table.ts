@@ -34,6 +34,11 @@ export function count(number: number): string {
   return number.toLocaleString('en-US');
 }
 
+/** `1 learner`, `1,200 learners`. */
+export function counted(number: number, noun: string): string {
+  return `${count(number)} ${noun}${number === 1 ? '' : 's'}`;
+}
+
 /** Columns that a text takes on a terminal: two for East Asian wide characters. */
 function width(text: string): number {
   let columns = 0;

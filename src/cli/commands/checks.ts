@@ -6,7 +6,7 @@ import { learnersById } from '../../store/learners.ts';
 import { readCourses } from '../../store/structure.ts';
 import type { Cli } from '../cli.ts';
 import { type JsonOption, printsFacts } from '../options.ts';
-import { count, table } from '../table.ts';
+import { count, counted, table } from '../table.ts';
 
 /** `digest` and `verify`: what the facts come to, and whether they agree with the rules. */
 export function addChecks(program: Command, cli: Cli): void {
@@ -46,11 +46,11 @@ async function check(cli: Cli, { json, repair = false }: JsonOption & { repair?:
     repaired,
   };
   cli.out.show(json, view, () => {
-    if (view.drift.length === 0) return `${count(learners)} learners: what is stored is what the rules derive.`;
+    if (view.drift.length === 0) return `${counted(learners, 'learner')}: what is stored is what the rules derive.`;
     const rows = view.drift.slice(0, SHOWN).map((one) => [one.learner, one.course, one.found, one.expected]);
     const more = view.drift.length > SHOWN ? `\n… and ${count(view.drift.length - SHOWN)} more (--json lists all)` : '';
-    const next = repair ? `${count(repaired)} learners were repaired.` : 'Repair it: muster verify --repair';
-    return `${table(['learner', 'course', 'found', 'expected'], rows)}${more}\n${count(view.drift.length)} differences in ${count(learners)} learners. ${next}`;
+    const next = repair ? `Repaired: ${counted(repaired, 'learner')}.` : 'Repair it: muster verify --repair';
+    return `${table(['learner', 'course', 'found', 'expected'], rows)}${more}\n${counted(view.drift.length, 'difference')} in ${counted(learners, 'learner')}. ${next}`;
   });
   if (drift.length > 0) cli.exit = 3;
 }

@@ -2,7 +2,13 @@ import type { Command } from 'commander';
 import type { CourseId, LearnerId } from '../../domain/ids.ts';
 import { grantCourse, revokeCourse } from '../../run/grants.ts';
 import { addCourse } from '../../run/structureChange.ts';
-import { type CourseView, countSubscriptions, courseView, subscribersOf, viewCourse } from '../../run/views/courseView.ts';
+import {
+  type CourseView,
+  countSubscriptions,
+  courseView,
+  subscribersOf,
+  viewCourse,
+} from '../../run/views/courseView.ts';
 import { keyOf } from '../../run/views/key.ts';
 import { compare } from '../../run/views/learnerView.ts';
 import type { Store } from '../../store/store.ts';
@@ -14,7 +20,7 @@ import { learnersIn, namedLearners, outcomesOf, outcomesText, strictly } from '.
 import { coursesOption, type JsonOption, newExternalId, printsFacts } from '../options.ts';
 import { courseOf } from '../references.ts';
 import { resultText, viewResult } from '../resultText.ts';
-import { facts, table } from '../table.ts';
+import { counted, facts, table } from '../table.ts';
 
 export function addCourses(program: Command, cli: Cli): void {
   const courses = program.command('courses').description('courses and learning journeys');
@@ -59,13 +65,17 @@ export function addCourses(program: Command, cli: Cli): void {
     'muster courses subscribers fire --json',
   );
   printsFacts(
-    withList(courses.command('grant <course> [learner...]').description('gives learners a course by hand, without a group')).action(
-      (course: string, names: string[], options: GrantOptions) => grant(cli, course, names, options),
-    ),
+    withList(
+      courses.command('grant <course> [learner...]').description('gives learners a course by hand, without a group'),
+    ).action((course: string, names: string[], options: GrantOptions) => grant(cli, course, names, options)),
     'muster courses grant fire 104711',
   );
   printsFacts(
-    withList(courses.command('revoke <course> [learner...]').description('ends direct grants; what a group gives as well stays'))
+    withList(
+      courses
+        .command('revoke <course> [learner...]')
+        .description('ends direct grants; what a group gives as well stays'),
+    )
       .addOption(coursesOption(['expire', 'purge'] as const, 'expire'))
       .option('--yes', 'purge without asking')
       .action((course: string, names: string[], options: RevokeOptions) => revoke(cli, course, names, options)),
@@ -135,7 +145,12 @@ interface GrantOptions extends JsonOption {
   readonly strict?: boolean;
 }
 
-async function grant(cli: Cli, text: string, names: readonly string[], { json, file, strict }: GrantOptions): Promise<void> {
+async function grant(
+  cli: Cli,
+  text: string,
+  names: readonly string[],
+  { json, file, strict }: GrantOptions,
+): Promise<void> {
   const { services, store } = await cli.open();
   const { id: course } = await courseOf(store, text);
   const named = await namedLearners(cli, store, names, file);
@@ -163,8 +178,12 @@ async function revoke(cli: Cli, text: string, names: readonly string[], options:
   const granted = await grantedOf(store, course, ids);
   const learners = ids.filter((id) => granted.has(id));
   if (option === 'purge') {
-    const results = await store.progress.countDocuments({ _id: { $in: learners.map((learner) => ({ learner, course })) } });
-    cli.out.say(`${learners.length} grants would end; purge deletes ${results} results at the most (those whom a group still gives the course keep theirs).`);
+    const results = await store.progress.countDocuments({
+      _id: { $in: learners.map((learner) => ({ learner, course })) },
+    });
+    cli.out.say(
+      `${counted(learners.length, 'grant')} would end; purge deletes ${counted(results, 'result')} at the most: whom a group still gives the course keeps them.`,
+    );
     await confirmed(cli, 'Delete these results?', yes);
   }
   const result = await revokeCourse(services, { course, learners, option, by: cli.by });
@@ -175,9 +194,12 @@ async function revoke(cli: Cli, text: string, names: readonly string[], options:
 }
 
 /** Those of the learners who hold the course by a direct grant. */
-async function grantedOf(store: Store, course: CourseId, learners: readonly LearnerId[]): Promise<ReadonlySet<LearnerId>> {
+async function grantedOf(
+  store: Store,
+  course: CourseId,
+  learners: readonly LearnerId[],
+): Promise<ReadonlySet<LearnerId>> {
   const held = await readSubscriptions(store, learners);
   const granted = [...held.values()].filter(({ items }) => items.some((item) => item.course === course && item.direct));
   return new Set(granted.map(({ learner }) => learner));
 }
-

@@ -38,17 +38,31 @@ async function demo(cli: Cli, json: boolean | undefined): Promise<void> {
   for (let night = 1; night <= WEEK; night += 1) {
     const run = await importNight(cli, company, night, file);
     const report = await reportOf(store, run);
-    cli.out.say(`Night ${night}: run ${run._id} ${run.state}, ${report.memberships.added} memberships added, ${report.memberships.removed} removed.`);
+    cli.out.say(
+      `Night ${night}: run ${run._id} ${run.state}, ${report.memberships.added} memberships added, ${report.memberships.removed} removed.`,
+    );
     reports.push({ night, run: run._id, state: run.state });
   }
-  const view = { learners: await store.learners.countDocuments(), groups: company.groups.length, courses: company.courses.length, runs: reports };
-  cli.out.show(json, view, () => `${count(view.learners)} learners, ${view.groups} groups, ${view.courses} courses. Look around: muster groups tree`);
+  const view = {
+    learners: await store.learners.countDocuments(),
+    groups: company.groups.length,
+    courses: company.courses.length,
+    runs: reports,
+  };
+  cli.out.show(
+    json,
+    view,
+    () =>
+      `${count(view.learners)} learners, ${view.groups} groups, ${view.courses} courses. Look around: muster groups tree`,
+  );
 }
 
 async function refuseInhabited(cli: Cli): Promise<void> {
   const { store } = await cli.open();
   if ((await store.learners.findOne({})) || (await store.groups.findOne({}))) {
-    throw new UsageError('This environment has learners or groups, and the example would mix with them; nothing was changed. Set MUSTER_DATA to a new directory, or MONGODB_URI to an empty database.');
+    throw new UsageError(
+      'This environment has learners or groups, and the example would mix with them; nothing was changed. Set MUSTER_DATA to a new directory, or MONGODB_URI to an empty database.',
+    );
   }
 }
 
@@ -56,14 +70,18 @@ async function quickstart(cli: Cli): Promise<void> {
   const own = cli.env.MUSTER_DATA || cli.env.MONGODB_URI;
   const data = cli.env.MUSTER_DATA ?? mkdtempSync(join(tmpdir(), 'muster-quickstart-'));
   if (!own) cli.env.MUSTER_DATA = data;
-  cli.out.say('Starting MongoDB and Redis of Muster\'s own, as no URI is set …');
+  cli.out.say("Starting MongoDB and Redis of Muster's own, as no URI is set …");
   const { services } = await cli.open();
   await refuseInhabited(cli);
   const file = join(resolve(cli.directory, data), 'example', 'hr.csv');
 
   cli.out.say(`Creating an example environment in ${data} …`);
   const company = await makeExample(cli, file);
-  cli.out.show(false, undefined, () => `An example company: ${company.groups.length} groups, ${company.courses.length} courses, a feed \`hr\`.\n`);
+  cli.out.show(
+    false,
+    undefined,
+    () => `An example company: ${company.groups.length} groups, ${company.courses.length} courses, a feed \`hr\`.\n`,
+  );
   cli.out.say(`Night 1: writing and importing the HR department's file of ${count(EXAMPLE_LEARNERS)} learners …`);
   await showReport(cli, await importNight(cli, company, 1, file), false);
   cli.out.say('\nNight 2: some join, some leave, some move to another department …');

@@ -59,9 +59,15 @@ function line({ name, ok, found, remedy }: Finding): string {
 
 function failure(name: string, error: unknown): Finding {
   const { message } = error as Error;
-  if (error instanceof MusterError) return { name, ok: false, found: message, remedy: 'Do what it says, then look again.' };
+  if (error instanceof MusterError)
+    return { name, ok: false, found: message, remedy: 'Do what it says, then look again.' };
   const variable = name === 'Redis' ? 'REDIS_URL' : 'MONGODB_URI';
-  return { name, ok: false, found: message, remedy: `See that the server runs and that ${variable} names it, or unset ${variable} for the embedded one.` };
+  return {
+    name,
+    ok: false,
+    found: message,
+    remedy: `See that the server runs and that ${variable} names it, or unset ${variable} for the embedded one.`,
+  };
 }
 
 function settings(cli: Cli): Finding {
@@ -104,7 +110,9 @@ async function feeds(store: Store): Promise<Finding[]> {
     ok: lastRun?.state !== 'failed' && lastRun?.state !== 'held',
     found: `${schedule.cron ? `scheduled ${schedule.cron} ${schedule.timeZone}` : 'run by hand'}, last run ${lastRun ? `${lastRun.run} ${lastRun.state}` : 'none'}`,
     ...(lastRun?.state === 'failed' && { remedy: `Look why: muster runs show ${lastRun.run}` }),
-    ...(lastRun?.state === 'held' && { remedy: `Look at it, then approve or reject it: muster runs show ${lastRun.run}` }),
+    ...(lastRun?.state === 'held' && {
+      remedy: `Look at it, then approve or reject it: muster runs show ${lastRun.run}`,
+    }),
   }));
 }
 

@@ -39,7 +39,14 @@ const groups: Kind<GroupView> = {
     ['parent', ({ parent }) => parent],
     ['instructors', ({ instructors }) => instructors.join(';')],
     ['subenvironments', ({ subenvironments }) => subenvironments.join(';')],
-    ['courses', ({ courses }) => courses.filter(({ inherited }) => !inherited).map(({ course }) => course).join(';')],
+    [
+      'courses',
+      ({ courses }) =>
+        courses
+          .filter(({ inherited }) => !inherited)
+          .map(({ course }) => course)
+          .join(';'),
+    ],
     ['members', ({ members }) => members.direct],
     ['effectiveMembers', ({ members }) => members.effective],
   ],
@@ -68,7 +75,9 @@ function coursesOf(of: LearnerView['subscriptions'], wanted: 'active' | 'expired
 }
 
 export function addExport(program: Command, cli: Cli): void {
-  const command = program.command('export').description('writes everything of a kind, in a stable order, one item a line');
+  const command = program
+    .command('export')
+    .description('writes everything of a kind, in a stable order, one item a line');
   add('learners', 'every learner, as in `learners show`', learners);
   add('groups', 'every group, as in `groups show`', groups);
   add('subscriptions', 'every subscription of every learner', subscriptions);
@@ -77,7 +86,11 @@ export function addExport(program: Command, cli: Cli): void {
     const one = command
       .command(name)
       .description(description)
-      .addOption(new Option('--format <format>', 'one JSON document a line, or CSV').choices(['ndjson', 'csv']).default('ndjson'))
+      .addOption(
+        new Option('--format <format>', 'one JSON document a line, or CSV')
+          .choices(['ndjson', 'csv'])
+          .default('ndjson'),
+      )
       .action(async ({ format }: { format: Format }) => write(cli, kind, format, (await cli.open()).services));
     withExamples(one, `muster export ${name} --format csv > ${name}.csv`);
   }

@@ -88,7 +88,8 @@ interface SampleOptions extends JsonOption {
 async function sample(cli: Cli, name: string, { json, file: path, rows }: SampleOptions): Promise<void> {
   const { services, store } = await cli.open();
   const settings = settingsOf(await feedOf(store, name));
-  const file = path === undefined ? await locate(settings.source, cli.directory) : await sourceFile(resolve(cli.directory, path));
+  const file =
+    path === undefined ? await locate(settings.source, cli.directory) : await sourceFile(resolve(cli.directory, path));
   const found = await sampleFeed(services, settings, file, rows);
   cli.out.show(json, found, () => sampleText(found));
 }

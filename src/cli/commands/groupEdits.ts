@@ -3,7 +3,15 @@ import type { RemovalOption } from '../../domain/change.ts';
 import { UsageError } from '../../domain/errors.ts';
 import type { Group } from '../../domain/structure.ts';
 import type { ManualResult } from '../../run/manual.ts';
-import { createGroup, deleteGroup, editGroup, type GroupEdit, linkCourses, moveGroup, unlinkCourses } from '../../run/structureChange.ts';
+import {
+  createGroup,
+  deleteGroup,
+  editGroup,
+  type GroupEdit,
+  linkCourses,
+  moveGroup,
+  unlinkCourses,
+} from '../../run/structureChange.ts';
 import { viewGroup } from '../../run/views/groupView.ts';
 import { type EndingPreview, previewStructure } from '../../run/views/purgePreview.ts';
 import type { Cli } from '../cli.ts';
@@ -11,6 +19,7 @@ import { confirmed } from '../confirm.ts';
 import { coursesOption, type JsonOption, newExternalId, printsFacts, REMOVALS } from '../options.ts';
 import { coursesOf, groupOf } from '../references.ts';
 import { resultText, viewResult } from '../resultText.ts';
+import { counted } from '../table.ts';
 
 /** Commands that change groups and links. */
 export function addGroupEdits(groups: Command, cli: Cli): void {
@@ -107,7 +116,11 @@ interface EditOptions extends JsonOption {
   readonly subenvironment?: string[];
 }
 
-async function edit(cli: Cli, text: string, { json, name, externalId, instructor, subenvironment }: EditOptions): Promise<void> {
+async function edit(
+  cli: Cli,
+  text: string,
+  { json, name, externalId, instructor, subenvironment }: EditOptions,
+): Promise<void> {
   const { services, store } = await cli.open();
   const set: GroupEdit = {
     ...(name !== undefined && { name }),
@@ -116,7 +129,9 @@ async function edit(cli: Cli, text: string, { json, name, externalId, instructor
     ...(subenvironment && { subenvironments: subenvironment }),
   };
   if (Object.keys(set).length === 0) {
-    throw new UsageError('Nothing to change was named; nothing was changed. Give --name, --external-id, --instructor or --subenvironment.');
+    throw new UsageError(
+      'Nothing to change was named; nothing was changed. Give --name, --external-id, --instructor or --subenvironment.',
+    );
   }
   const { id } = await groupOf(store, text);
   await editGroup(services, { group: id, set, by: cli.by });
@@ -199,9 +214,11 @@ async function ending(
 }
 
 function endingText({ learners, courses, results }: EndingPreview, option: RemovalOption): string {
-  const lost = `${learners} learners lose ${courses} courses that nothing else gives them`;
-  if (option === 'keep') return `${lost}; with keep they stay, as direct grants.`;
-  return option === 'purge' ? `${lost}; purge deletes ${results} results.` : `${lost}; expire saves their results.`;
+  const lost = `${counted(learners, 'learner')} would lose ${counted(courses, 'course')} that nothing else gives`;
+  if (option === 'keep') return `${lost}; keep makes direct grants of them.`;
+  return option === 'purge'
+    ? `${lost}; purge deletes ${counted(results, 'result')}.`
+    : `${lost}; expire saves the results.`;
 }
 
 export async function showResult(cli: Cli, json: boolean | undefined, result: ManualResult): Promise<void> {

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { RemovalOption } from '../../domain/change.ts';
 import { UsageError } from '../../domain/errors.ts';
-import { MANUAL, type GroupId } from '../../domain/ids.ts';
+import { type GroupId, MANUAL } from '../../domain/ids.ts';
 import type { Learner } from '../../domain/learner.ts';
 import { addMembers, previewRemoval, type RemovalPreview, removeMembers } from '../../run/memberships.ts';
 import type { Cli } from '../cli.ts';
@@ -9,8 +9,9 @@ import { confirmed } from '../confirm.ts';
 import { learnersIn, namedLearners, outcomesOf, outcomesText, strictly } from '../learnerLines.ts';
 import { coursesOption, type JsonOption, printsFacts, REMOVALS } from '../options.ts';
 import { groupOf } from '../references.ts';
-import { resultText, type ResultView, skippedLines, viewResult, viewSkipped } from '../resultText.ts';
+import { type ResultView, resultText, skippedLines, viewResult, viewSkipped } from '../resultText.ts';
 import { listed } from '../runText.ts';
+import { counted } from '../table.ts';
 
 /** Commands that put learners into a group by hand, and take them out. */
 export function addGroupMembers(groups: Command, cli: Cli): void {
@@ -45,7 +46,12 @@ interface ListOptions extends JsonOption {
   readonly strict?: boolean;
 }
 
-async function add(cli: Cli, text: string, names: readonly string[], { json, file, strict }: ListOptions): Promise<void> {
+async function add(
+  cli: Cli,
+  text: string,
+  names: readonly string[],
+  { json, file, strict }: ListOptions,
+): Promise<void> {
   const { services, store } = await cli.open();
   const { id: group } = await groupOf(store, text);
   const named = await namedLearners(cli, store, names, file);
@@ -96,9 +102,9 @@ function previewText(
   { learners, courses, results, counts, skipped }: Omit<RemovalPreview, 'skipped'> & Pick<ResultView, 'skipped'>,
   option: RemovalOption,
 ): string {
-  const deleted = option === 'purge' ? ` ${results} results would be deleted.` : '';
+  const deleted = option === 'purge' ? ` ${counted(results, 'result')} would be deleted.` : '';
   return [
-    `${learners} learners would leave the group; subscriptions to ${courses} courses: ${listed({ ...counts })}.${deleted}`,
+    `${counted(learners, 'learner')} would leave the group; subscriptions to ${counted(courses, 'course')}: ${listed({ ...counts })}.${deleted}`,
     ...skippedLines(skipped),
   ].join('\n');
 }

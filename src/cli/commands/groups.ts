@@ -1,5 +1,12 @@
 import type { Command } from 'commander';
-import { type GroupView, type MemberView, membersOf, type TreeNode, treeOf, viewGroup } from '../../run/views/groupView.ts';
+import {
+  type GroupView,
+  type MemberView,
+  membersOf,
+  type TreeNode,
+  treeOf,
+  viewGroup,
+} from '../../run/views/groupView.ts';
 import { readCourses, readStructure } from '../../store/structure.ts';
 import type { Cli } from '../cli.ts';
 import { type JsonOption, printsFacts } from '../options.ts';
@@ -9,7 +16,9 @@ import { addGroupEdits } from './groupEdits.ts';
 import { addGroupMembers } from './groupMembers.ts';
 
 export function addGroups(program: Command, cli: Cli): void {
-  const groups = program.command('groups').description('learner groups: the tree, members, and the courses they give access to');
+  const groups = program
+    .command('groups')
+    .description('learner groups: the tree, members, and the courses they give access to');
 
   printsFacts(
     groups
@@ -46,7 +55,9 @@ async function tree(cli: Cli, text: string | undefined, json: boolean | undefine
   const root = text === undefined ? undefined : (await groupOf(store, text)).id;
   const nodes = treeOf(await readStructure(store), await readCourses(store), root);
   cli.out.show(json, nodes, () =>
-    nodes.length === 0 ? 'No group yet. Create one: muster groups create NAME --external-id ID' : treeLines(nodes).join('\n'),
+    nodes.length === 0
+      ? 'No group yet. Create one: muster groups create NAME --external-id ID'
+      : treeLines(nodes).join('\n'),
   );
 }
 
@@ -93,7 +104,11 @@ function groupText(view: GroupView): string {
     ['holds', view.children.join(', ')],
     ['instructors', view.instructors.join(', ')],
     ['subenvironments', view.subenvironments.join(', ')],
-    ['gives', view.courses.map(({ course, inherited }) => (inherited ? `${course} (inherited)` : course)).join(', ') || 'no course'],
+    [
+      'gives',
+      view.courses.map(({ course, inherited }) => (inherited ? `${course} (inherited)` : course)).join(', ') ||
+        'no course',
+    ],
     ['members', `${count(view.members.direct)}, with those below ${count(view.members.effective)}`],
   ]);
 }

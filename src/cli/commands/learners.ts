@@ -3,7 +3,7 @@ import { Option } from 'commander';
 import { UsageError } from '../../domain/errors.ts';
 import type { Identity } from '../../domain/learner.ts';
 import { addLearner, editLearner, moveLearner } from '../../run/memberships.ts';
-import { listLearners, type LearnerRow } from '../../run/views/learnerList.ts';
+import { type LearnerRow, listLearners } from '../../run/views/learnerList.ts';
 import { type LearnerView, readSurroundings, viewLearners } from '../../run/views/learnerView.ts';
 import type { Cli } from '../cli.ts';
 import { type JsonOption, newExternalId, printsFacts, wholeNumber } from '../options.ts';
@@ -54,8 +54,16 @@ export function addLearners(program: Command, cli: Cli): void {
       .requiredOption('--to <group>', 'into this group')
       .action(async (text: string, { json, from, to }: JsonOption & { from: string; to: string }) => {
         const { services, store } = await cli.open();
-        const [learner, out, into] = [await learnerOf(store, text), await groupOf(store, from), await groupOf(store, to)];
-        await showResult(cli, json, await moveLearner(services, { learner: learner.id, from: out.id, to: into.id, by: cli.by }));
+        const [learner, out, into] = [
+          await learnerOf(store, text),
+          await groupOf(store, from),
+          await groupOf(store, to),
+        ];
+        await showResult(
+          cli,
+          json,
+          await moveLearner(services, { learner: learner.id, from: out.id, to: into.id, by: cli.by }),
+        );
       }),
     'muster learners move 104711 --from sector-a --to sector-b',
   );
@@ -74,7 +82,8 @@ async function list(cli: Cli, { json, group, limit, ...filter }: ListOptions): P
   const rows = await listLearners(services, { ...filter, ...within, limit: limit + 1 });
   const shown = rows.slice(0, limit);
   cli.out.show(json, shown, () => (shown.length === 0 ? 'No learner.' : rowsText(shown)));
-  if (rows.length > limit) cli.out.say(`There are more than ${limit}: narrow the list, raise --limit, or use muster export learners.`);
+  if (rows.length > limit)
+    cli.out.say(`There are more than ${limit}: narrow the list, raise --limit, or use muster export learners.`);
 }
 
 function rowsText(rows: readonly LearnerRow[]): string {
@@ -117,7 +126,9 @@ function identityOptions(command: Command): Command {
 async function add(cli: Cli, options: IdentityOptions): Promise<void> {
   const { externalId, email, firstName, lastName, attribute = [] } = options;
   if (!externalId && !email) {
-    throw new UsageError('A learner needs an External ID or an e-mail address; nothing was changed. Give --external-id or --email.');
+    throw new UsageError(
+      'A learner needs an External ID or an e-mail address; nothing was changed. Give --external-id or --email.',
+    );
   }
   const identity: Identity = {
     ...(externalId && { externalId: newExternalId(externalId) }),
@@ -140,7 +151,10 @@ async function edit(cli: Cli, text: string, options: IdentityOptions): Promise<v
     ...(email !== undefined && { email: email === '' ? undefined : address(email) }),
     ...Object.fromEntries(attribute.map(attributeOf).map(([name, value]) => [`attributes.${name}`, value])),
   };
-  if (Object.keys(set).length === 0) throw new UsageError('Nothing to change was named; nothing was changed. `muster learners edit --help` lists what can be.');
+  if (Object.keys(set).length === 0)
+    throw new UsageError(
+      'Nothing to change was named; nothing was changed. `muster learners edit --help` lists what can be.',
+    );
   const { services, store } = await cli.open();
   const { id } = await learnerOf(store, text);
   await editLearner(services, { learner: id, set, by: cli.by });
@@ -153,7 +167,13 @@ function attributeOf(text: string): [string, string] {
   if (at < 1 || /[.$]|^__proto__$/.test(name)) {
     throw new UsageError(`--attribute ${text} is not NAME=VALUE with a name without . and $; nothing was changed.`);
   }
-  return [name, text.slice(at + 1).trim().normalize('NFC')];
+  return [
+    name,
+    text
+      .slice(at + 1)
+      .trim()
+      .normalize('NFC'),
+  ];
 }
 
 function address(text: string): string {

@@ -37,7 +37,12 @@ interface RecordOptions extends JsonOption {
   readonly activity?: string;
 }
 
-async function record(cli: Cli, learnerText: string, courseText: string, { json, ...result }: RecordOptions): Promise<void> {
+async function record(
+  cli: Cli,
+  learnerText: string,
+  courseText: string,
+  { json, ...result }: RecordOptions,
+): Promise<void> {
   const { services, store } = await cli.open();
   const [learner, course] = [await learnerOf(store, learnerText), await courseOf(store, courseText)];
   const doc = await recordProgress(services, { learner: learner.id, course: course.id, ...result });
@@ -45,7 +50,12 @@ async function record(cli: Cli, learnerText: string, courseText: string, { json,
   cli.out.show(json, view, () => `Recorded: ${view.course} is ${view.completion} % done${scoreText(view.score)}.`);
 }
 
-async function show(cli: Cli, learnerText: string, courseText: string | undefined, json: boolean | undefined): Promise<void> {
+async function show(
+  cli: Cli,
+  learnerText: string,
+  courseText: string | undefined,
+  json: boolean | undefined,
+): Promise<void> {
   const { store } = await cli.open();
   const learner = await learnerOf(store, learnerText);
   const only = courseText === undefined ? undefined : (await courseOf(store, courseText)).id;

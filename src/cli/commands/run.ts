@@ -17,7 +17,7 @@ export function addRun(program: Command, cli: Cli): void {
   printsFacts(
     program
       .command('run <feed>')
-      .description("runs a feed over its own source, now, and prints the report")
+      .description('runs a feed over its own source, now, and prints the report')
       .option('--preview', 'stop at the plan; nothing is changed')
       .option('--approve', 'let the plan pass the guard')
       .option('--strict', 'exit code 4 where rows were rejected')
@@ -33,6 +33,13 @@ async function run(cli: Cli, name: string, options: RunOptions): Promise<void> {
   const file = await locate(settings.source, cli.directory);
   if (!preview) await resumeInterrupted(cli, name);
   const source = { name: file.name, path: file.path, bytes: file.bytes };
-  const requested = await requestRun(services, { feed: name, mode: settings.mode, preview, approve, by: cli.by, source });
+  const requested = await requestRun(services, {
+    feed: name,
+    mode: settings.mode,
+    preview,
+    approve,
+    by: cli.by,
+    source,
+  });
   await showRun(cli, await drive(cli, requested, file), options);
 }

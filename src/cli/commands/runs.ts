@@ -41,7 +41,9 @@ export function addRuns(program: Command, cli: Cli): void {
   printsFacts(
     runs
       .command('rejected <run>')
-      .description('prints the rejected rows as the file had them, with row number and reason, to be mended and fed in again')
+      .description(
+        'prints the rejected rows as the file had them, with row number and reason, to be mended and fed in again',
+      )
       .action((id: string, { json }: JsonOption) => rejected(cli, id, json)),
     'muster runs rejected r1 > rejected.csv',
   );

@@ -1,19 +1,16 @@
 import { once } from 'node:events';
 import type { Command } from 'commander';
-import { abandonedRuns } from '../../run/drive.ts';
 import type { Cli } from '../cli.ts';
 import { withExamples } from '../options.ts';
-import type { Muster } from '../environment.ts';
-
-/** How often runs are looked for whose process was killed while it read, ms. */
-const SWEEP = 10_000;
 
 /** `start` and `worker`: processes that stay until they are told to stop. */
 export function addService(program: Command, cli: Cli): void {
   withExamples(
     program
       .command('start')
-      .description('runs the worker, on embedded servers where no URI is set; in this version without API, console and scheduler')
+      .description(
+        'runs the worker, on embedded servers where no URI is set; in this version without API, console and scheduler',
+      )
       .action(() => serve(cli)),
     'muster start',
   );
@@ -31,20 +28,7 @@ async function serve(cli: Cli): Promise<void> {
   cli.serving = true;
   const muster = await cli.open();
   await muster.work({ imports: true });
-  await sweep(muster);
-  const timer = setInterval(
-    () => void sweep(muster).catch((error) => muster.services.log.warn({ error: (error as Error).name }, 'sweep waits')),
-    SWEEP,
-  );
   cli.out.say('muster works. Stop it with Ctrl+C.');
   if (!cli.stopping.aborted) await once(cli.stopping, 'abort');
-  clearInterval(timer);
   cli.out.say('muster stops when its running jobs have ended.');
-}
-
-async function sweep({ services, queues }: Muster): Promise<void> {
-  for (const run of await abandonedRuns(services)) {
-    services.log.info({ run: run._id, feed: run.feed }, 'run goes on');
-    await (await queues()).addImport(run._id);
-  }
 }

@@ -38,7 +38,9 @@ export interface WindowView {
 /** Every change of a run's plan, in its order. */
 export async function* changesOf({ store }: Services, run: RunDoc): AsyncGenerator<ChangeView> {
   const structure = await readStructure(store);
-  const made = new Map((run.outcome as Partial<Outcome> | undefined)?.newGroups?.map(({ id, externalId }) => [id, externalId]));
+  const made = new Map(
+    (run.outcome as Partial<Outcome> | undefined)?.newGroups?.map(({ id, externalId }) => [id, externalId]),
+  );
   const nameOf = (id: GroupId) => groupName(structure, made, id);
   const attempt = { $gte: run.attempt * 1_000_000, $lt: (run.attempt + 1) * 1_000_000 };
   for await (const { changes } of store.batches.find({ ...ofRun(run._id), '_id.batch': attempt }).sort({ _id: 1 })) {
@@ -72,7 +74,10 @@ function viewField({ field, before, after }: FieldChange): ChangeView['fields'][
 }
 
 function fieldsOf({ attributes, ...identity }: Pick<Learner, 'attributes'>): ChangeView['fields'] {
-  const named = [...Object.entries(identity), ...Object.entries(attributes).map(([name, value]) => [`attributes.${name}`, value])];
+  const named = [
+    ...Object.entries(identity),
+    ...Object.entries(attributes).map(([name, value]) => [`attributes.${name}`, value]),
+  ];
   return named.map(([field, after]) => ({ field: String(field), before: null, after: String(after) }));
 }
 

@@ -49,7 +49,10 @@ export async function countSubscriptions(
   course?: CourseId,
 ): Promise<Map<CourseId, CourseView['subscriptions']>> {
   const one = course === undefined ? [] : [{ $match: { 'items.course': course } }];
-  const sums = store.subscriptions.aggregate<{ _id: { course: CourseId; status: Subscription['status'] }; count: number }>([
+  const sums = store.subscriptions.aggregate<{
+    _id: { course: CourseId; status: Subscription['status'] };
+    count: number;
+  }>([
     ...one,
     { $unwind: '$items' },
     ...one,

@@ -1,9 +1,9 @@
+import type { Learner } from '../../domain/learner.ts';
 import type { Services } from '../../store/services.ts';
 import { readStructure } from '../../store/structure.ts';
 import { type GroupView, viewGroup } from './groupView.ts';
 import { learnersInOrder } from './learnerList.ts';
 import { compare, type LearnerView, readSurroundings, viewLearners } from './learnerView.ts';
-import type { Learner } from '../../domain/learner.ts';
 
 const CHUNK = 500;
 
@@ -34,7 +34,10 @@ function byKey(a: { externalId?: string }, b: { externalId?: string }): number {
   return compare(a.externalId, b.externalId);
 }
 
-export type SubscriptionView = LearnerView['subscriptions'][number] & { readonly learner: string; readonly email: string | null };
+export type SubscriptionView = LearnerView['subscriptions'][number] & {
+  readonly learner: string;
+  readonly email: string | null;
+};
 
 /** Every subscription: by learner as in `exportLearners`, then by course. */
 export async function* exportSubscriptions(services: Services): AsyncGenerator<SubscriptionView> {

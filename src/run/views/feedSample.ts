@@ -46,7 +46,10 @@ export async function sampleFeed(
       const { groups, window, ...rest } = row;
       return {
         ...rest,
-        groups: groups.map(({ externalId }) => ({ group: externalId, known: structure.byExternalId(externalId) !== undefined })),
+        groups: groups.map(({ externalId }) => ({
+          group: externalId,
+          known: structure.byExternalId(externalId) !== undefined,
+        })),
         window: { validFrom: window.from ?? null, validUntil: window.until ?? null },
       };
     }),

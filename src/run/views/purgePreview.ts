@@ -34,7 +34,8 @@ export async function previewStructure(
       const now = clock.now();
       const kept = entitledCourses(learner.memberships, after, now);
       const ending = [...entitledCourses(learner.memberships, before, now)].filter(
-        (course) => !kept.has(course) && !held.get(learner.id)?.items.some((item) => item.course === course && item.direct),
+        (course) =>
+          !kept.has(course) && !held.get(learner.id)?.items.some((item) => item.course === course && item.direct),
       );
       if (ending.length > 0) learners += 1;
       for (const course of ending) {

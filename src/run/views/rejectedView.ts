@@ -9,14 +9,19 @@ const CHUNK = 1_000;
 export async function* rejectedRows({ store }: Services, run: RunDoc): AsyncGenerator<RejectedRow> {
   const { _id, attempt } = run;
   const docs = store.rejected
-    .find({ _id: { $gte: { run: _id, attempt } as never, $lt: { run: _id, attempt: attempt + 1 } as never } }, { promoteBuffers: true })
+    .find(
+      { _id: { $gte: { run: _id, attempt } as never, $lt: { run: _id, attempt: attempt + 1 } as never } },
+      { promoteBuffers: true },
+    )
     .sort({ _id: 1 });
   for await (const { _id: id, code, message, bytes } of docs) yield { row: id.row, code, message, bytes };
 }
 
 /** The same as a file in the layout of the one that they came from, ready to be mended and fed in again. */
 export async function* rejectedFile(services: Services, run: RunDoc): AsyncGenerator<Uint8Array> {
-  const stored = run.rejectedLayout as (Omit<RejectedLayout, 'header'> & { header: { buffer: Uint8Array } | Uint8Array }) | undefined;
+  const stored = run.rejectedLayout as
+    | (Omit<RejectedLayout, 'header'> & { header: { buffer: Uint8Array } | Uint8Array })
+    | undefined;
   if (!stored) return;
   const layout = { ...stored, header: stored.header instanceof Uint8Array ? stored.header : stored.header.buffer };
   const [header] = writeRejected(layout, []);
