@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import type { Rejection } from '../domain/claim.ts';
 import { MusterError } from '../domain/errors.ts';
 import type { GroupId, LearnerId } from '../domain/ids.ts';
+import { MAPPING_VERSION } from '../feed/mapping.ts';
 import { type FeedReader, openFeed } from '../feed/reader.ts';
 import { LOOK_AGAIN, RowTable, RowTableWriter } from '../feed/rows/table.ts';
 import { type SourceFile, sha256Of } from '../feed/sources/file.ts';
@@ -25,8 +26,6 @@ import { type Reading, readClaims } from './read.ts';
 import type { RowMap } from './rowMap.ts';
 import { attemptOf, startApplying } from './start.ts';
 
-/** Goes up when the same rows and settings would be understood differently by newer code. */
-const MAPPING_VERSION = 1;
 /** A run whose reader has not been heard of for this long may be taken over, ms. */
 export const LEASE = 30_000;
 /** Ids of what a preview would create: they are nobody's. */

@@ -1,6 +1,6 @@
 import type { RunId } from '../domain/ids.ts';
 import type { OutboxDoc } from './models.ts';
-import type { Session, Store } from './store.ts';
+import type { Store } from './store.ts';
 
 /** Range over the documents of one run in a collection whose `_id` begins with `run`: by the `_id` index alone. */
 export function ofRun(run: RunId): { _id: { $gte: never; $lt: never } } {
@@ -20,14 +20,6 @@ export function dueEntries(store: Store, now: Date, limit: number): Promise<Outb
     .sort({ at: 1 })
     .limit(limit)
     .toArray();
-}
-
-export async function addEntries(store: Store, entries: readonly OutboxDoc[], session?: Session): Promise<void> {
-  if (entries.length === 0) return;
-  await store.outbox.bulkWrite(
-    entries.map(({ _id, ...doc }) => ({ updateOne: { filter: { _id }, update: { $setOnInsert: doc }, upsert: true } })),
-    { ordered: false, ...(session && { session }) },
-  );
 }
 
 /** The entries are enqueued: look at those that are still there, and still wait for the same job, at that time. */
