@@ -1,3 +1,5 @@
+import { rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { type SourceFile, sourceFile } from '../feed/sources/file.ts';
 import { type Drive, driveRun, interruptedRun } from '../run/drive.ts';
 import { type RunReport, reportOf } from '../run/report.ts';
@@ -29,6 +31,7 @@ export async function resumeInterrupted(cli: Cli, feed: string): Promise<void> {
   cli.out.say(`Run ${run._id} of feed ${feed} was interrupted while ${run.state}; it goes on first.`);
   const file = run.source.path === undefined ? undefined : await sourceFile(run.source.path).catch(() => undefined);
   const ended = await drive(cli, run, file);
+  if (run.source.temporary && run.source.path) await rm(dirname(run.source.path), { recursive: true, force: true });
   cli.out.say(`Run ${run._id}: ${ended.state}.`);
 }
 

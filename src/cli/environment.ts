@@ -14,11 +14,14 @@ import { type Services, systemClock } from '../store/services.ts';
 import { openStore, type Store } from '../store/store.ts';
 import { applyFeedFiles } from './feedFiles.ts';
 import { plainLog } from './plainLog.ts';
+import { unreachable } from './unreachable.ts';
 
 /** Days for which purged results stay restorable (R11). */
 const PURGE_RETENTION_DAYS = 30;
 /** How often the database is looked through for work that nobody does yet, ms. */
 const SWEEP = 1_000;
+/** How long a command that somebody waits for looks for MongoDB, ms. */
+const PATIENCE = 10_000;
 /** What running jobs may take when a command ends, ms. */
 const LAST_JOBS = 8_000;
 
@@ -59,7 +62,11 @@ export async function openMuster(options: OpenOptions): Promise<Muster> {
     for (const end of closing.splice(0).reverse()) await end().catch((error) => log.warn({ err: error }, 'not closed'));
   };
   try {
-    const store = await openStore(env.MONGODB_URI ?? (await start('mongodb')));
+    const uri = env.MONGODB_URI ?? (await start('mongodb'));
+    const patience = options.service ? {} : { serverSelectionTimeoutMS: PATIENCE };
+    const store = await openStore(uri, patience).catch((error) => {
+      throw unreachable('MongoDB', env.MONGODB_URI && 'MONGODB_URI', error);
+    });
     closing.push(() => store.close());
     const services: Services = { store, clock: systemClock, log, purgeRetentionDays: PURGE_RETENTION_DAYS };
     await applyFeedFiles(store, join(options.directory, 'config', 'feeds'));
@@ -100,7 +107,9 @@ export async function openMuster(options: OpenOptions): Promise<Muster> {
 
   async function openQueues(): Promise<Queues> {
     const redis = await connect('producer');
-    await checkRedis(redis);
+    await checkRedis(redis).catch((error) => {
+      throw unreachable('Redis', env.REDIS_URL && 'REDIS_URL', error);
+    });
     const opened = new Queues(redis, env.MUSTER_PREFIX, jobs);
     closing.push(() => opened.close());
     return opened;

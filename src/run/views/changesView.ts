@@ -78,7 +78,7 @@ function fieldsOf({ attributes, ...identity }: Pick<Learner, 'attributes'>): Cha
     ...Object.entries(identity),
     ...Object.entries(attributes).map(([name, value]) => [`attributes.${name}`, value]),
   ];
-  return named.map(([field, after]) => ({ field: String(field), before: null, after: String(after) }));
+  return named.map(([field, after]) => ({ field, before: null, after: String(after) }));
 }
 
 function viewMembership(

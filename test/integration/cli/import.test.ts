@@ -191,6 +191,20 @@ describe('wrong usage ends with exit 2 and an empty standard output', () => {
     });
   });
 
+  test('a Redis that cannot be reached is named, and the run goes on with the next command', async () => {
+    muster.file('more.csv', rows(...everybody, '950 b'));
+    const args = ['import', 'more.csv', '--feed', 'hr', '--json'];
+    const called = await muster.call(args, { env: { REDIS_URL: 'redis://127.0.0.1:1' } });
+    expect(called).toMatchObject({
+      exit: 1,
+      stdout: '',
+      stderr: expect.stringContaining('The Redis of REDIS_URL cannot be reached'),
+    });
+    const again = await muster.call(args);
+    expect(again.stderr).toContain('it goes on first');
+    expect(JSON.parse(again.stdout)).toMatchObject({ state: 'completed', noChange: true });
+  });
+
   test('--help and --version end with exit 0', async () => {
     expect(await muster.call(['--version'])).toMatchObject({
       exit: 0,

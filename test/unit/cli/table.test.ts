@@ -1,0 +1,45 @@
+import { expect, test } from 'vitest';
+import { counted, facts, printable, table } from '../../../src/cli/table.ts';
+
+test('columns are as wide as they need, numbers stand to the right', () => {
+  expect(
+    table(
+      ['name', 'members'],
+      [
+        ['a', 5],
+        ['long name', 1200],
+      ],
+    ),
+  ).toBe(['NAME       MEMBERS', 'a                5', 'long name     1200'].join('\n'));
+});
+
+test('East Asian letters count for two columns, combining marks for none', () => {
+  expect(
+    table(
+      ['name', 'id'],
+      [
+        ['品質', 'x'],
+        ['e\u0301te', 'y'],
+      ],
+    ).split('\n'),
+  ).toEqual(['NAME  ID', '品質  x', 'e\u0301te   y']);
+});
+
+test('text that would steer a terminal is shown, not sent', () => {
+  expect(printable('a\u001b[31mred\u202e')).toBe('a·[31mred·');
+});
+
+test('facts without a value are left out', () => {
+  expect(
+    facts([
+      ['a', 1],
+      ['longer', 'x'],
+      ['none', ''],
+      ['null', null],
+    ]),
+  ).toBe('a       1\nlonger  x');
+});
+
+test('a noun agrees with its number', () => {
+  expect([counted(1, 'learner'), counted(1200, 'learner')]).toEqual(['1 learner', '1,200 learners']);
+});
