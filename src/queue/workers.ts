@@ -12,6 +12,8 @@ export interface WorkersOptions<Context> {
   readonly context: Context;
   readonly concurrency: number;
   readonly log: Logger;
+  /** How long a silent worker keeps its job, ms; unset = `LOCK`. */
+  readonly lock?: number;
 }
 
 export interface Workers {
@@ -23,7 +25,7 @@ export interface Workers {
 const LOCK = 10_000;
 
 export async function startWorkers<Context>(options: WorkersOptions<Context>): Promise<Workers> {
-  const { queues, redis, jobs, context, log } = options;
+  const { queues, redis, jobs, context, log, lock = LOCK } = options;
   for (const { name, concurrency } of jobs) {
     if (concurrency?.global) await queues.queue(name).setGlobalConcurrency(concurrency.global);
   }
@@ -32,8 +34,8 @@ export async function startWorkers<Context>(options: WorkersOptions<Context>): P
       connection: redis,
       prefix: queues.prefix,
       concurrency: job.concurrency?.here ?? options.concurrency,
-      lockDuration: LOCK,
-      stalledInterval: LOCK / 2,
+      lockDuration: lock,
+      stalledInterval: lock / 2,
       maxStalledCount: 1_000_000,
       drainDelay: 1,
       removeOnComplete: { count: 0 },
