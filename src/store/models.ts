@@ -65,6 +65,8 @@ export interface FeedDoc {
   held: { learners: number; memberships: number };
   /** Goes up with each applied run; a plan made at another revision is stale (R30). */
   revision: number;
+  /** Learners at whom the next run must look again though their rows are as they were, also ones that do not exist yet. */
+  lookAgain?: { learner: LearnerId; at: Date }[];
 }
 export interface Applied {
   run: RunId;
@@ -87,7 +89,9 @@ export interface Applied {
 
 export interface RunDoc {
   _id: RunId;
-  kind: 'feed' | 'manual' | 'structure' | 'window';
+  kind: 'feed' | 'manual' | 'structure' | 'window' | 'undo';
+  /** Of an undo: the run that it turns back (R25). */
+  undoes?: RunId;
   feed: SourceName | null;
   state: RunState;
   history: { state: RunState; at: Date; by: string; note?: string }[];
@@ -102,6 +106,8 @@ export interface RunDoc {
   settings?: string;
   /** Counts the tries at reading; batches of an abandoned try are not this run's. */
   attempt: number;
+  /** Reduced plans made of a held one (approvals in part): each has batches of its own. */
+  parts?: number;
   lease?: { owner: string; host: string; pid: number; until: Date };
   by: string;
   createdAt: Date;
@@ -136,6 +142,29 @@ export interface BatchDoc {
   learners?: LearnerId[];
   /** Courses that groups gave to their members and give no more, and what becomes of them (R10). */
   lost?: { option: RemovalOption; groups: { group: GroupId; courses: CourseId[] }[] };
+  /** Of an undo: what else is put back, besides the changes. */
+  restores?: Restore[];
+  /** Of an undo: what newer changes overtook, so that it stays as it is. */
+  overtaken?: OvertakenDoc[];
+}
+
+/** Grants and purged results of one learner that an undo puts back (R25). */
+export interface Restore {
+  learner: LearnerId;
+  /** Direct grants to make, and to take back. */
+  grant: CourseId[];
+  revoke: CourseId[];
+  /** Purged results of these courses, as far as they are still kept. */
+  purged: CourseId[];
+}
+export interface OvertakenDoc {
+  learner: LearnerId;
+  /** A field, or a group or course in which it lies. */
+  field?: string;
+  group?: GroupId;
+  source?: SourceName;
+  course?: CourseId;
+  why: string;
 }
 
 /** Work that waits: written in the same transaction as the facts that ask for it. */
@@ -145,7 +174,9 @@ export interface OutboxDoc {
   tries: number;
   /** Not before; moves with each enqueueing and each failed try. */
   at: Date;
-  error?: string;
+  error?: { code: string; message: string };
+  /** One by one: the learner being worked at, and how often that was begun; a worker that dies leaves it behind. */
+  doing?: { learner: LearnerId; tries: number };
   /** Planned new learner → the one that another source created meanwhile. */
   instead?: [LearnerId, LearnerId][];
 }
@@ -173,6 +204,8 @@ export interface AuditDoc {
   by: string;
   why: string;
   learners: LearnerId[];
+  /** Groups that a change of structure made, changed or deleted. */
+  groups?: GroupId[];
   /** Settlements: what became of the subscriptions, one entry a learner that changed. */
   events?: { learner: LearnerId; events: SubscriptionEvent[] }[];
   /** Applications: planned new learner → the one that another source had created meanwhile. */
@@ -180,6 +213,12 @@ export interface AuditDoc {
   /** Structure changes and direct grants. */
   detail?: unknown;
   counts: Record<string, number>;
+  /** Place in the chain, from 1; none until it is sealed. */
+  seq?: number;
+  /** SHA-256, hex, of the bytes of the batch whose changes this entry says are applied. */
+  content?: string;
+  /** SHA-256, hex, over the hash before it and this entry. */
+  hash?: string;
 }
 
 export interface RejectedDoc {
@@ -253,6 +292,8 @@ export interface MetaDoc {
   next?: number;
   revision?: number;
   keys?: number;
+  /** Of the last sealed audit entry. */
+  hash?: string;
 }
 
 const options = { versionKey: false, strict: 'throw', id: false, minimize: false } as const;
@@ -299,7 +340,13 @@ function schemas() {
   groups.index({ courses: 1 });
 
   const courses = new Schema(
-    { _id: Number, externalId: String, name: { type: String, required: true }, subenvironment: String, createdBy: String },
+    {
+      _id: Number,
+      externalId: String,
+      name: { type: String, required: true },
+      subenvironment: String,
+      createdBy: String,
+    },
     { ...options, collection: 'courses' },
   );
   courses.index({ externalId: 1 }, { unique: true, sparse: true });
@@ -324,7 +371,16 @@ function schemas() {
   purged.index({ '_id.run': 1 });
 
   const feeds = new Schema(
-    { _id: String, text: String, origin: String, leaverCourses: String, applied: Mixed, held: Mixed, revision: Number },
+    {
+      _id: String,
+      text: String,
+      origin: String,
+      leaverCourses: String,
+      applied: Mixed,
+      held: Mixed,
+      revision: Number,
+      lookAgain: { type: [Mixed], default: undefined },
+    },
     { ...options, collection: 'feeds' },
   );
 
@@ -332,6 +388,7 @@ function schemas() {
     {
       _id: String,
       kind: String,
+      undoes: String,
       feed: String,
       state: String,
       history: [Mixed],
@@ -342,6 +399,7 @@ function schemas() {
       source: Mixed,
       settings: String,
       attempt: Number,
+      parts: Number,
       lease: Mixed,
       by: String,
       createdAt: Date,
@@ -370,11 +428,13 @@ function schemas() {
       changes: [Mixed],
       learners: { type: [Number], default: undefined },
       lost: Mixed,
+      restores: Mixed,
+      overtaken: Mixed,
     },
     { ...options, collection: 'batches' },
   );
   const outbox = new Schema(
-    { _id: Mixed, job: String, tries: Number, at: Date, error: String, instead: Mixed },
+    { _id: Mixed, job: String, tries: Number, at: Date, error: Mixed, doing: Mixed, instead: Mixed },
     { ...options, collection: 'outbox' },
   );
   outbox.index({ at: 1 });
@@ -397,6 +457,7 @@ function schemas() {
   );
   setAside.index({ run: 1 });
   setAside.index({ retryAt: 1 });
+  setAside.index({ feed: 1 });
 
   const audit = new Schema(
     {
@@ -405,15 +466,21 @@ function schemas() {
       by: String,
       why: String,
       learners: [Number],
+      groups: { type: [Number], default: undefined },
       events: Mixed,
       instead: Mixed,
       detail: Mixed,
       counts: Mixed,
+      seq: Number,
+      content: String,
+      hash: String,
     },
     { ...options, collection: 'audit' },
   );
   audit.index({ learners: 1 });
   audit.index({ at: 1 });
+  audit.index({ seq: 1, at: 1 });
+  audit.index({ groups: 1 }, { sparse: true });
 
   const rejected = new Schema(
     { _id: Mixed, code: String, message: String, bytes: Buffer },
@@ -421,7 +488,7 @@ function schemas() {
   );
   const tables = new Schema({ _id: Mixed, bytes: Buffer }, { ...options, collection: 'lastApplied' });
   const meta = new Schema(
-    { _id: String, next: Number, revision: Number, keys: Number },
+    { _id: String, next: Number, revision: Number, keys: Number, hash: String },
     { ...options, collection: 'meta' },
   );
 
