@@ -1,7 +1,7 @@
 import { sameHold } from './applyChange.ts';
 import type { Change, FieldChange, MembershipChange } from './change.ts';
 import type { Claim } from './claim.ts';
-import type { GroupId, LearnerId } from './ids.ts';
+import type { GroupId, LearnerId, SourceName } from './ids.ts';
 import type { FeedHold, Identity, Learner, Window } from './learner.ts';
 import type { FeedPolicy } from './policy.ts';
 import { covers, isOpen, sameWindows, window } from './window.ts';
@@ -38,6 +38,7 @@ export function planLearner(input: PlanInput): LearnerPlan {
   const { claim, live, policy } = input;
   if (!live) return planCreation(input);
   const left = claim === null || claim.status === 'left';
+  if (left && !isHeldBy(live, policy.feed)) return { change: null, shielded: false, graceRuns: false };
   const hold = live.holds.find((one) => one.feed === policy.feed) ?? null;
   const shieldedLeaver = left && input.protectedLearner;
   const leftAt = left ? (hold?.leftAt ?? input.now) : undefined;
@@ -72,6 +73,14 @@ export function planLearner(input: PlanInput): LearnerPlan {
 }
 
 const DAY = 86_400_000;
+
+/** Whether the feed names (or named) the learner, or holds a membership: it has nothing to take from anybody else. */
+export function isHeldBy({ holds, memberships }: Learner, feed: SourceName): boolean {
+  return (
+    holds.some((hold) => hold.feed === feed) ||
+    memberships.some(({ sources }) => sources.some(({ source }) => source === feed))
+  );
+}
 
 function planCreation({ claim, policy, newId }: PlanInput): LearnerPlan {
   const none = { change: null, shielded: false, graceRuns: false };

@@ -6,6 +6,7 @@ import { learnersById } from '../store/learners.ts';
 import type { RunDoc } from '../store/models.ts';
 import { moveRun, readRun } from '../store/runs.ts';
 import type { Services } from '../store/services.ts';
+import { readStructure } from '../store/structure.ts';
 import { finishRun } from './advance.ts';
 import type { Outcome } from './outcome.ts';
 import { attemptOf, startApplying } from './start.ts';
@@ -91,13 +92,19 @@ async function heldRun({ store }: Services, id: RunId, what: string): Promise<Ru
   throw new UsageError(`Run ${id} ${why}, not held, so it cannot be ${what}; nothing was changed.`);
 }
 
-/** Throws where the feed, or a learner whom the plan changes, is not as it was when the plan was made (R30). */
+/** Throws where the feed, the External IDs of groups, or a learner whom the plan changes, is not as it was when the plan was made (R30). */
 async function refuseStale({ store }: Services, run: RunDoc): Promise<void> {
   const outcome = run.outcome as Outcome;
   const again = `Nothing was changed. Run the feed again: it plans, guards and shows anew.`;
   const feed = run.feed === null ? null : await readFeedDoc(store, run.feed);
   if (!feed || feed.revision !== outcome.feedRevision) {
     throw new StalePlan(`Feed ${run.feed} was applied or removed after the plan of run ${run._id} was made. ${again}`);
+  }
+  const { keysRevision } = await readStructure(store);
+  if (outcome.applied.keys !== keysRevision + (outcome.newGroups.length > 0 ? 1 : 0)) {
+    throw new StalePlan(
+      `Groups came, went or changed their External ID after the plan of run ${run._id} was made. ${again}`,
+    );
   }
   for await (const { changes } of store.batches.find({ _id: attemptOf(run) })) {
     const live = await learnersById(

@@ -3,7 +3,7 @@ import type { Claim, Rejection } from '../domain/claim.ts';
 import { type Breach, EMPTIED_GROUP_MEMBERS, guard } from '../domain/guard.ts';
 import { type ExternalId, emailKey, type GroupId, type LearnerId, type SourceName } from '../domain/ids.ts';
 import type { Learner } from '../domain/learner.ts';
-import { type LearnerPlan, planLearner } from '../domain/planLearner.ts';
+import { isHeldBy, type LearnerPlan, planLearner } from '../domain/planLearner.ts';
 import type { FeedPolicy } from '../domain/policy.ts';
 import { fold, type Structure } from '../domain/structure.ts';
 import { countMembers, learnersByEmail, learnersByExternalId, learnersById } from '../store/learners.ts';
@@ -326,13 +326,6 @@ class Planning {
 }
 
 const DAY = 86_400_000;
-
-function isHeldBy(learner: Learner, feed: SourceName): boolean {
-  return (
-    learner.holds.some((hold) => hold.feed === feed) ||
-    learner.memberships.some(({ sources }) => sources.some(({ source }) => source === feed))
-  );
-}
 
 function nameKey(first: string | undefined, last: string | undefined): string | undefined {
   return first && last ? `${first} ${last}`.toLowerCase() : undefined;

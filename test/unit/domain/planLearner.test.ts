@@ -185,6 +185,11 @@ describe('planning one learner', () => {
     expect(after(live, plan({ live, claim: claim({ status: 'left' }) })).status).toBe(status);
   });
 
+  test('R20: a leaver whom the feed does not hold is none of its business', () => {
+    const live = learner({ memberships: [member(1, 'manual')] });
+    expect(plan({ live, claim: claim({ status: 'left', firstName: 'Ann' }) }).change).toBeNull();
+  });
+
   test('R20: who comes back is active again', () => {
     const live = learner({ status: 'inactive', holds: [{ feed: 'hr', created: true, leftAt: days(-9) }] });
     expect(after(live, plan({ live, claim: claim() }))).toMatchObject({
