@@ -1,6 +1,6 @@
-import { validate as isCron } from 'node-cron';
 import { z } from 'zod';
 import { MANUAL } from '../domain/ids.ts';
+import { isCron } from './dueTimes.ts';
 import { Guard } from './limits.ts';
 import { LATER_PRESETS, PRESETS } from './presets.ts';
 
@@ -147,7 +147,7 @@ const Dates = z.strictObject({
 const Schedule = z.strictObject({
   /** Without it the feed runs only when told to. */
   cron: Text.refine(
-    (cron) => isCron(cron),
+    isCron,
     'is no cron expression; five fields, like "0 2 * * *" for 2 o\'clock every night',
   ).optional(),
   timeZone: Text.refine(isTimeZone, 'is no time zone; use a name like Europe/Amsterdam').default('UTC'),
@@ -156,6 +156,38 @@ const Schedule = z.strictObject({
 
 /** Rules between keys are checked even where a key by itself is wrong, so that all problems are told at once. */
 const anyway = { when: ({ value }: { value: unknown }) => typeof value === 'object' && value !== null };
+
+/** What people can be told of. `rejected-rows`: a run completed, and rows of it were rejected. */
+export const NOTIFY_EVENTS = ['held', 'failed', 'rejected-rows', 'quarantine', 'recovered'] as const;
+export type NotifyEvent = (typeof NOTIFY_EVENTS)[number];
+
+const Address = Text.pipe(z.email('is no e-mail address'));
+
+const Notify = z
+  .strictObject({
+    webhook: z.url({ protocol: /^https?$/, error: 'must be an http or https address' }).optional(),
+    /** Key of the webhook's signatures; without it one is derived from MUSTER_SECRET. */
+    secret: z
+      .string()
+      .refine(isWebhookSecret, 'must be whsec_ and 24 to 64 bytes in Base64, like `openssl rand -base64 32` makes')
+      .optional(),
+    email: z
+      .preprocess(
+        (value) => (typeof value === 'string' ? [value] : value),
+        z.array(Address, { error: 'must be an e-mail address, or a list of them' }).min(1, 'must name an address'),
+      )
+      .optional(),
+    on: z.array(z.enum(NOTIFY_EVENTS)).default([...NOTIFY_EVENTS]),
+  })
+  .refine(({ webhook, email }) => webhook !== undefined || email !== undefined, {
+    ...anyway,
+    message: 'must name a webhook, an email, or both',
+  })
+  .refine(({ webhook, secret }) => secret === undefined || webhook !== undefined, {
+    ...anyway,
+    path: ['secret'],
+    message: 'belongs to webhook only',
+  });
 
 /** A feed file, checked and with every default filled in. */
 export const FeedShape = z
@@ -205,12 +237,7 @@ export const FeedShape = z
       moved: z.strictObject({ courses: Courses.default('expire') }).default({ courses: 'expire' }),
       authority: z.enum(['feed', 'shared']).default('feed'),
       guard: Guard.prefault({}),
-      notify: z
-        .strictObject({
-          webhook: z.url({ protocol: /^https?$/, error: 'must be an http or https address' }),
-          on: z.array(z.enum(['held', 'failed', 'rejected-rows'])).default(['held', 'failed', 'rejected-rows']),
-        })
-        .optional(),
+      notify: Notify.optional(),
     },
     { error: (issue) => expected(issue, 'keys and values, like name: hr') },
   )
@@ -247,6 +274,13 @@ export type GroupColumnSettings = FeedSettings['groups'][number];
 function expected(issue: { code?: string; input?: unknown }, form: string): string | undefined {
   if (issue.code !== 'invalid_type') return undefined;
   return issue.input === undefined ? 'is missing' : `must be ${form}`;
+}
+
+/** `whsec_` and a key of 24 to 64 bytes, as Standard Webhooks has them. */
+function isWebhookSecret(secret: string): boolean {
+  const [, base64 = ''] = /^whsec_([A-Za-z0-9+/]+={0,2})$/.exec(secret) ?? [];
+  const { length } = Buffer.from(base64, 'base64');
+  return length >= 24 && length <= 64;
 }
 
 function isTimeZone(name: string): boolean {

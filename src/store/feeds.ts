@@ -35,7 +35,7 @@ export async function saveFeed(
   const { upsertedCount } = await store.feeds.updateOne(
     { _id: feed },
     {
-      $set: { text, origin, leaverCourses: leaver.courses },
+      $set: { text, origin, leaverCourses: leaver.courses, schedule: settings.schedule },
       $setOnInsert: { held: { learners: 0, memberships: 0 }, revision: 0 },
     },
     { upsert: true },

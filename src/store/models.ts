@@ -6,6 +6,7 @@ import type { Role } from '../domain/role.ts';
 import type { RunState } from '../domain/run.ts';
 import type { SettleKind, Subscription } from '../domain/settle.ts';
 import type { Course, Group } from '../domain/structure.ts';
+import type { FeedSettings, NotifyEvent } from '../settings/feed.ts';
 
 /** What lies in each collection, as stored. Domain types come from these by the functions beside this file. */
 export interface LearnerDoc extends Omit<Learner, 'id'> {
@@ -110,6 +111,8 @@ export interface RunDoc {
   parts?: number;
   lease?: { owner: string; host: string; pid: number; until: Date };
   by: string;
+  /** The due time that the schedule made this run for: one run each (R26). */
+  due?: Date;
   createdAt: Date;
   startedAt: Date | null;
   finishedAt: Date | null;
@@ -124,6 +127,10 @@ export interface RunDoc {
   rejectedLayout?: unknown;
   /** A change of structure whose members have still to be settled. */
   spread?: { groups: GroupId[]; settle: SettleKind; lost?: BatchDoc['lost'] };
+  /** Since when its history holds what people are to be told of. */
+  tell?: Date;
+  /** Entries of the history of which people were told. */
+  told?: number;
 }
 
 export interface BatchId {
@@ -196,6 +203,26 @@ export interface SetAsideDoc {
   createdAt: Date;
   /** The operation itself: for `apply` a change of the batch. */
   change?: Change;
+}
+
+/** Something that people are told of (`notify` of a feed), until it has arrived. */
+export interface NotificationDoc {
+  /** Run, entry of its history, event and channel: what happened once is told once. */
+  _id: string;
+  feed: SourceName;
+  run: RunId;
+  event: NotifyEvent;
+  channel: 'webhook' | 'email';
+  /** What is said: figures alone, no personal data. */
+  message: object;
+  createdAt: Date;
+  /** Not before; null = it has arrived, or was given up. */
+  nextAt: Date | null;
+  /** Tries that failed. */
+  tries: { at: Date; message: string }[];
+  deliveredAt?: Date;
+  /** When it was delivered or given up; kept for a while after that. */
+  endedAt?: Date;
 }
 
 export interface AuditDoc {
@@ -295,6 +322,9 @@ export interface MetaDoc {
   /** Of the last sealed audit entry. */
   hash?: string;
 }
+
+/** How long notifications are kept when they have arrived or were given up, s. */
+const NOTIFICATIONS_KEPT = 90 * 86_400;
 
 const options = { versionKey: false, strict: 'throw', id: false, minimize: false } as const;
 const Mixed = Schema.Types.Mixed;
@@ -402,6 +432,7 @@ function schemas() {
       parts: Number,
       lease: Mixed,
       by: String,
+      due: Date,
       createdAt: Date,
       startedAt: Date,
       finishedAt: Date,
@@ -412,10 +443,17 @@ function schemas() {
       batches: Number,
       rejectedLayout: Mixed,
       spread: Mixed,
+      tell: Date,
+      told: Number,
     },
     { ...options, collection: 'runs' },
   );
   runs.index({ feed: 1 }, { unique: true, partialFilterExpression: { working: true }, name: 'one_run_of_a_feed' });
+  runs.index(
+    { feed: 1, due: -1 },
+    { unique: true, partialFilterExpression: { due: { $exists: true } }, name: 'one_run_of_a_due_time' },
+  );
+  runs.index({ tell: 1 }, { sparse: true });
   runs.index({ createdAt: -1 });
   runs.index({ feed: 1, createdAt: -1 });
   runs.index({ state: 1 });
@@ -458,6 +496,26 @@ function schemas() {
   setAside.index({ run: 1 });
   setAside.index({ retryAt: 1 });
   setAside.index({ feed: 1 });
+
+  const notifications = new Schema(
+    {
+      _id: String,
+      feed: String,
+      run: String,
+      event: String,
+      channel: String,
+      message: Mixed,
+      createdAt: Date,
+      nextAt: Date,
+      tries: [Mixed],
+      deliveredAt: Date,
+      endedAt: Date,
+    },
+    { ...options, collection: 'notifications' },
+  );
+  notifications.index({ nextAt: 1 });
+  notifications.index({ feed: 1, createdAt: -1 });
+  notifications.index({ endedAt: 1 }, { expireAfterSeconds: NOTIFICATIONS_KEPT });
 
   const audit = new Schema(
     {
@@ -548,6 +606,7 @@ function schemas() {
     batches,
     outbox,
     setAside,
+    notifications,
     audit,
     rejected,
     tables,

@@ -13,6 +13,7 @@ import {
   type LinkDoc,
   type MetaDoc,
   type Name,
+  type NotificationDoc,
   type OutboxDoc,
   type ProgressDoc,
   type PurgedDoc,
@@ -42,6 +43,7 @@ export interface Store {
   readonly batches: mongo.Collection<BatchDoc>;
   readonly outbox: mongo.Collection<OutboxDoc>;
   readonly setAside: mongo.Collection<SetAsideDoc>;
+  readonly notifications: mongo.Collection<NotificationDoc>;
   readonly audit: mongo.Collection<AuditDoc>;
   readonly rejected: mongo.Collection<RejectedDoc>;
   readonly tables: mongo.Collection<TablePartDoc>;
@@ -103,6 +105,7 @@ function makeStore(connection: Connection, nameOf: (name: Name) => string): Stor
     batches: collection<BatchDoc>('batches'),
     outbox: collection<OutboxDoc>('outbox'),
     setAside: collection<SetAsideDoc>('setAside'),
+    notifications: collection<NotificationDoc>('notifications'),
     audit: collection<AuditDoc>('audit'),
     rejected: collection<RejectedDoc>('rejected'),
     tables: collection<TablePartDoc>('tables'),
