@@ -104,7 +104,8 @@ async function readAndPlan(services: Services, run: RunDoc, file: SourceFile): P
   const readAt = started;
   const structure = await readStructure(store);
   const digest = digestOf(settings);
-  const lookAgain = await learnersToLookAt(store, feed._id);
+  // With shared authority a change by hand stays until the feed's own rows change (R21).
+  const lookAgain = settings.authority === 'feed' ? await learnersToLookAt(store, feed._id) : [];
   const { applied } = feed;
   const comparable = applied !== undefined && applied.settings === digest && applied.keys === structure.keysRevision;
 

@@ -1,0 +1,205 @@
+import { beforeAll, describe, expect, test } from 'vitest';
+import type { ExternalId } from '../../../src/domain/ids.ts';
+import { addLearner, addMembers, removeMembers } from '../../../src/run/memberships.ts';
+import { settleDueWindows } from '../../../src/run/windows.ts';
+import { COMPANY, useMuster } from '../../harness.ts';
+
+const muster = useMuster();
+const by = 'tester';
+const DAY = 86_400_000;
+
+const OFF = `guard: { rowsPercent: off, membershipsLostPercent: off, membershipsRemovedPercent: off, deactivatedPercent: off,
+  removed24hPercent: off, removed7dPercent: off, rejectedPercent: off, purged: off }`;
+
+function feed(name: string, more = ''): string {
+  return `name: ${name}
+learner: { externalId: ID, email: { column: Mail, optional: true }, lastName: { column: Last, optional: true } }
+groups: [{ column: Groups, separator: ";" }]
+${OFF}
+${more}`;
+}
+
+beforeAll(() => muster.structure(COMPANY));
+
+describe('delta feeds', () => {
+  test('R13: rows add and remove; what is absent is not touched', async () => {
+    await muster.feed(feed('delta', 'mode: delta\naction: { column: Do }'));
+    await muster.import('ID,Do,Groups\nd1,add,sector-a\nd2,add,sector-a\n', { feed: 'delta' });
+    const report = await muster.import('ID,Do,Groups\nd1,remove,sector-a\nd1,add,sector-b\n', { feed: 'delta' });
+    expect(report).toMatchObject({ state: 'completed', memberships: { added: 1, removed: 1 } });
+    expect(await muster.memberships('d1')).toEqual(['sector-b: delta']);
+    expect(await muster.subscriptions('d1')).toEqual(['safety: active', 'sales: active', 'welcome: active']);
+    expect(await muster.memberships('d2')).toEqual(['sector-a: delta']);
+  });
+
+  test('R17: the same delta again changes nothing', async () => {
+    const report = await muster.import('ID,Do,Groups\nd1,remove,sector-a\nd1,add,sector-b\n', { feed: 'delta' });
+    expect(report).toMatchObject({ state: 'completed', noChange: true });
+  });
+});
+
+describe('several holders of one membership', () => {
+  test('R14: a feed removes only what it holds itself', async () => {
+    await muster.feed(feed('one'));
+    await muster.feed(feed('two'));
+    await muster.import('ID,Groups\ns1,sector-a\ns2,sector-a\n', { feed: 'one' });
+    await muster.import('ID,Groups\ns1,sector-a;sector-b\n', { feed: 'two' });
+    await addMembers(muster.context, {
+      group: await muster.group('sector-a'),
+      learners: [await muster.learner('s2')],
+      by,
+    });
+    expect(await muster.memberships('s1')).toEqual(['sector-a: one+two', 'sector-b: two']);
+    await muster.import('ID,Groups\nother,lone\n', { feed: 'one' });
+    expect(await muster.memberships('s1')).toEqual(['sector-a: two', 'sector-b: two']);
+    expect(await muster.memberships('s2')).toEqual(['sector-a: manual']);
+    expect(await muster.subscriptions('s2')).toEqual(['safety: active', 'welcome: active']);
+    const held = await muster.store.learners.findOne({ externalId: 's2' as ExternalId });
+    expect(held?.status).toBe('active');
+  });
+
+  test('R21: what was taken out by hand is put back by a feed with authority', async () => {
+    await muster.feed(feed('strong'));
+    const file = 'ID,Groups\nr1,sector-a\n';
+    await muster.import(file, { feed: 'strong' });
+    await removeMembers(muster.context, {
+      group: await muster.group('sector-a'),
+      learners: [await muster.learner('r1')],
+      courses: 'expire',
+      by,
+    });
+    expect(await muster.memberships('r1')).toEqual([]);
+    expect(await muster.import(file, { feed: 'strong' })).toMatchObject({
+      memberships: { added: 1 },
+      subscriptions: { reactivated: 2 },
+    });
+    expect(await muster.memberships('r1')).toEqual(['sector-a: strong']);
+  });
+
+  test('R21: with shared authority it stays out until the feed says something new', async () => {
+    await muster.feed(feed('shared', 'authority: shared'));
+    await muster.import('ID,Last,Groups\nr2,Old,sector-a\n', { feed: 'shared' });
+    await removeMembers(muster.context, {
+      group: await muster.group('sector-a'),
+      learners: [await muster.learner('r2')],
+      courses: 'expire',
+      by,
+    });
+    expect(await muster.import('ID,Last,Groups\nr2,Old,sector-a\n', { feed: 'shared' })).toMatchObject({
+      noChange: true,
+    });
+    expect(await muster.memberships('r2')).toEqual([]);
+    await muster.import('ID,Last,Groups\nr2,New,sector-a\n', { feed: 'shared' });
+    expect(await muster.memberships('r2')).toEqual(['sector-a: shared']);
+  });
+});
+
+describe('unknown groups and learners', () => {
+  test('R19: unknownGroup create makes the group below the parent that the feed names', async () => {
+    await muster.feed(`name: makes
+learner: { externalId: ID }
+groups: [{ column: Group, name: Name, parent: Above }]
+unknownGroup: create
+${OFF}`);
+    const report = await muster.import(
+      'ID,Group,Name,Above\nm1,team-1,Team One,sector-a\nm2,team-2,Team Two,team-1\n',
+      { feed: 'makes' },
+    );
+    expect(report).toMatchObject({ state: 'completed', groups: { created: 2 }, learners: { created: 2 } });
+    expect(await muster.subscriptions('m2')).toEqual(['safety: active', 'welcome: active']);
+    const again = await muster.import('ID,Group,Name,Above\nm2,team-2,Team Two,team-1\nm1,team-1,Team One,sector-a\n', {
+      feed: 'makes',
+    });
+    expect(again).toMatchObject({ noChange: true, groups: { created: 0 } });
+  });
+
+  test('R12 R19: unknownLearner reject names the near match', async () => {
+    await muster.feed(feed('strict', 'unknownLearner: reject'));
+    await addLearner(muster.context, {
+      identity: { externalId: '0042' as ExternalId, status: 'active', attributes: {} },
+      by,
+    });
+    const report = await muster.import('ID,Groups\n42,sector-a\n', { feed: 'strict' });
+    expect(report).toMatchObject({ state: 'completed', rows: { rejected: 1 }, learners: { created: 0 } });
+    expect(report.problems[0]).toMatchObject({ row: 2, code: 'unknown-learner' });
+    expect(report.problems[0]?.message).toContain('0042');
+  });
+
+  test('R12: matched by e-mail, a stored learner without External ID receives it', async () => {
+    await muster.feed(feed('matches', 'match: [externalId, email]'));
+    const identity = { email: 'Sam@X.org', status: 'active' as const, attributes: {} };
+    const id = await addLearner(muster.context, { identity, by });
+    const report = await muster.import('ID,Mail,Groups\ne1,sam@x.org,sector-a\n', { feed: 'matches' });
+    expect(report).toMatchObject({ state: 'completed', learners: { created: 0, updated: 1 } });
+    expect(await muster.learner('e1')).toBe(id);
+  });
+});
+
+describe('leavers', () => {
+  test('R20: grace days run before a leaver is taken out, and coming back ends them', async () => {
+    await muster.feed(feed('grace', 'leaver: { courses: expire, graceDays: 3 }'));
+    const both = 'ID,Groups\ng1,sector-a\ng2,sector-a\n';
+    await muster.import(both, { feed: 'grace' });
+    const without = 'ID,Groups\ng2,sector-a\n';
+    expect(await muster.import(without, { feed: 'grace' })).toMatchObject({ memberships: { removed: 0 } });
+    expect(await muster.memberships('g1')).toEqual(['sector-a: grace']);
+    muster.clock.forward(DAY);
+    await muster.import(both, { feed: 'grace' });
+    muster.clock.forward(DAY);
+    await muster.import(without, { feed: 'grace' });
+    muster.clock.forward(2.5 * DAY);
+    expect(await muster.import(without, { feed: 'grace' })).toMatchObject({ memberships: { removed: 0 } });
+    muster.clock.forward(DAY);
+    const report = await muster.import(without, { feed: 'grace' });
+    expect(report).toMatchObject({
+      memberships: { removed: 1 },
+      learners: { deactivated: 1 },
+      subscriptions: { expired: 2 },
+    });
+    expect(await muster.import(without, { feed: 'grace' })).toMatchObject({ noChange: true });
+  });
+
+  test('R8 R20: a leaver is purged only where the feed says so, and then the guard counts it', async () => {
+    await muster.feed(feed('purges', 'leaver: { courses: purge }').replace(', purged: off', ''));
+    await muster.import('ID,Groups\nu1,sector-a\nu2,sector-a\n', { feed: 'purges' });
+    const report = await muster.import('ID,Groups\nu2,sector-a\n', { feed: 'purges' });
+    expect(report).toMatchObject({ state: 'held', guard: { breaches: [{ limit: 'purged', value: 1, max: 0 }] } });
+    const approved = await muster.import('ID,Groups\nu2,sector-a\n', { feed: 'purges', approve: true });
+    expect(approved).toMatchObject({ state: 'completed', subscriptions: { purged: 2 } });
+    expect(await muster.subscriptions('u1')).toEqual([]);
+  });
+});
+
+describe('R5: windows', () => {
+  test('open and close by themselves, with the leaver option of the feed', async () => {
+    await muster.feed(feed('window', 'window: { from: From, until: Until }\nleaver: { courses: keep }'));
+    muster.clock.set('2026-03-01T00:00:00Z');
+    const report = await muster.import('ID,Groups,From,Until\nw1,sector-a,2026-03-02,2026-03-04\n', { feed: 'window' });
+    expect(report).toMatchObject({ state: 'completed', memberships: { added: 1 }, subscriptions: { subscribed: 0 } });
+    muster.clock.set('2026-03-02T00:00:00Z');
+    await settleDueWindows(muster.context);
+    expect(await muster.subscriptions('w1')).toEqual(['safety: active', 'welcome: active']);
+    muster.clock.set('2026-03-04T00:00:30Z');
+    await settleDueWindows(muster.context);
+    expect(await muster.subscriptions('w1')).toEqual(['safety: active*', 'welcome: active*']);
+    expect(await settleDueWindows(muster.context)).toBe(0);
+    expect(
+      await muster.import('ID,Groups,From,Until\nw1,sector-a,2026-03-02,2026-03-04\n', { feed: 'window' }),
+    ).toMatchObject({ noChange: true });
+  });
+});
+
+test('R17: a preview writes nothing but its own run, with the figures of what would happen', async () => {
+  await muster.feed(feed('looks'));
+  const before = await muster.store.meta.findOne({ _id: 'learners' });
+  const report = await muster.import('ID,Groups\nv1,sector-a\n', { feed: 'looks', preview: true });
+  expect(report).toMatchObject({
+    state: 'planned',
+    preview: true,
+    learners: { created: 1 },
+    memberships: { added: 1 },
+    subscriptions: { subscribed: 2 },
+  });
+  expect(await muster.store.learners.findOne({ externalId: 'v1' as ExternalId })).toBeNull();
+  expect(await muster.store.meta.findOne({ _id: 'learners' })).toEqual(before);
+});
