@@ -1,10 +1,10 @@
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { MusterError } from '../domain/errors.ts';
 import { Cli, type CliOptions } from './cli.ts';
 import { COMMANDS } from './commands/all.ts';
 import { Interrupted } from './interrupted.ts';
 import type { Streams } from './output.ts';
+import { version } from './version.ts';
 
 /**
  * Runs one command to its end and gives its exit code: 0 done (also 'no change'), 1 failed, 2 wrong usage or
@@ -69,16 +69,4 @@ function exitOf(error: unknown, cli: Cli): number {
       'This was not foreseen. `muster doctor` looks at the servers; LOG_LEVEL=debug shows where it happened.',
     );
   return 1;
-}
-
-function version(): string {
-  for (const up of ['../../package.json', '../../../package.json']) {
-    try {
-      const found = JSON.parse(readFileSync(new URL(up, import.meta.url), 'utf8')) as { version: string };
-      return found.version;
-    } catch {
-      // One level further up in a build.
-    }
-  }
-  return 'unknown';
 }

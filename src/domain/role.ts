@@ -3,12 +3,26 @@ export const ROLES = ['administrator', 'operator', 'reseller', 'instructor'] as 
 export type Role = (typeof ROLES)[number];
 
 /** Nouns of the API that an API key's scopes are about. */
-export const NOUNS = ['feeds', 'runs', 'groups', 'learners', 'courses', 'progress', 'exports', 'metrics', 'users'] as const;
+export const NOUNS = [
+  'feeds',
+  'runs',
+  'groups',
+  'learners',
+  'courses',
+  'progress',
+  'exports',
+  'metrics',
+  'users',
+] as const;
 export type Noun = (typeof NOUNS)[number];
 export type Use = 'read' | 'write';
 
 /** Every scope of an API key: `read` and `write` are for all nouns but users, which have to be named. */
-export const SCOPES: readonly string[] = ['read', 'write', ...NOUNS.flatMap((noun) => [`${noun}:read`, `${noun}:write`])];
+export const SCOPES: readonly string[] = [
+  'read',
+  'write',
+  ...NOUNS.flatMap((noun) => [`${noun}:read`, `${noun}:write`]),
+];
 
 /** Whether the scopes allow it; who may write may read. */
 export function allows(scopes: readonly string[], noun: Noun, use: Use): boolean {

@@ -1,6 +1,7 @@
-import { Worker } from 'bullmq';
+import { type Job as BullJob, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
+import { jobSeconds } from '../telemetry/metrics.ts';
 import type { Job } from './job.ts';
 import type { Queues } from './queues.ts';
 
@@ -44,7 +45,9 @@ export async function startWorkers<Context>(options: WorkersOptions<Context>): P
     worker.on('error', (error) =>
       log.warn({ job: job.name, code: (error as { code?: string }).code }, 'queue is not reachable'),
     );
-    worker.on('failed', (failed, error) =>
+    worker.on('completed', (done) => measure(done, 'completed'));
+    worker.on('failed', (failed, error) => {
+      if (failed) measure(failed, 'failed');
       log.error(
         {
           job: job.name,
@@ -54,8 +57,8 @@ export async function startWorkers<Context>(options: WorkersOptions<Context>): P
           code: (error as { code?: unknown }).code,
         },
         'job failed',
-      ),
-    );
+      );
+    });
     return worker;
   });
   return {
@@ -70,4 +73,11 @@ export async function startWorkers<Context>(options: WorkersOptions<Context>): P
       clearTimeout(timer);
     },
   };
+}
+
+function measure(
+  { name: job, processedOn, finishedOn }: Pick<BullJob, 'name' | 'processedOn' | 'finishedOn'>,
+  end: string,
+): void {
+  if (processedOn !== undefined) jobSeconds.observe({ job, end }, ((finishedOn ?? Date.now()) - processedOn) / 1000);
 }

@@ -19,17 +19,29 @@ export interface NewKey {
 }
 
 /** Makes a key. The token is given here and never again: its hash alone is stored. */
-export async function addKey({ store, clock }: Services, { name, role, user, scopes, expiresAt, by }: NewKey): Promise<{ key: KeyDoc; token: string }> {
-  if (!/^[\p{L}\p{N}._@+-]{1,60}$/u.test(name)) throw new UsageError('A key has a name of 1 to 60 letters, digits and . _ @ + -; nothing was changed.');
-  if ((role === undefined) === (user === undefined)) throw new UsageError('A key has a role, or is a user\'s (one of the two); nothing was changed.');
+export async function addKey(
+  { store, clock }: Services,
+  { name, role, user, scopes, expiresAt, by }: NewKey,
+): Promise<{ key: KeyDoc; token: string }> {
+  if (!/^[\p{L}\p{N}._@+-]{1,60}$/u.test(name))
+    throw new UsageError('A key has a name of 1 to 60 letters, digits and . _ @ + -; nothing was changed.');
+  if ((role === undefined) === (user === undefined))
+    throw new UsageError("A key has a role, or is a user's (one of the two); nothing was changed.");
   if (role !== undefined && role !== 'administrator' && role !== 'operator') {
-    throw new UsageError(`What a ${role} sees hangs on who it is, so such a key is a user's; nothing was changed. Name the user instead of the role.`);
+    throw new UsageError(
+      `What a ${role} sees hangs on who it is, so such a key is a user's; nothing was changed. Name the user instead of the role.`,
+    );
   }
   const owner = user === undefined ? undefined : await readUser(store, user);
-  if (owner === null) throw new NotFound(`There is no user ${user}; nothing was changed. \`muster users list\` lists them.`);
+  if (owner === null)
+    throw new NotFound(`There is no user ${user}; nothing was changed. \`muster users list\` lists them.`);
   const unknown = scopes.find((scope) => !SCOPES.includes(scope));
-  if (unknown !== undefined) throw new UsageError(`${unknown} is no scope; nothing was changed. Scopes: ${SCOPES.join(', ')}.`);
-  if (scopes.length === 0) throw new UsageError('A key needs a scope; nothing was changed. `read` allows to read everything that its role sees.');
+  if (unknown !== undefined)
+    throw new UsageError(`${unknown} is no scope; nothing was changed. Scopes: ${SCOPES.join(', ')}.`);
+  if (scopes.length === 0)
+    throw new UsageError(
+      'A key needs a scope; nothing was changed. `read` allows to read everything that its role sees.',
+    );
   const secret = newToken();
   const key: KeyDoc = {
     _id: `k${randomBytes(6).toString('hex')}`,
@@ -45,7 +57,8 @@ export async function addKey({ store, clock }: Services, { name, role, user, sco
   try {
     await store.keys.insertOne(key);
   } catch (error) {
-    if (isDuplicateKey(error)) throw new UsageError(`A key named ${name} exists already, or existed; nothing was changed. Choose another name.`);
+    if (isDuplicateKey(error))
+      throw new UsageError(`A key named ${name} exists already, or existed; nothing was changed. Choose another name.`);
     throw error;
   }
   return { key, token: `muster_${key._id}_${secret}` };

@@ -34,7 +34,10 @@ export interface NewUser {
 }
 
 /** Adds a user without a password: `linkFor` gives the one-time link by which it is set. */
-export async function addUser(services: Services, { login, name, role, subenvironments = [], by }: NewUser): Promise<UserDoc> {
+export async function addUser(
+  services: Services,
+  { login, name, role, subenvironments = [], by }: NewUser,
+): Promise<UserDoc> {
   const user = userOf(services, { login, role, by, name: name ?? login, subenvironments });
   try {
     await services.store.users.insertOne(user);
@@ -88,16 +91,25 @@ export async function revokeUser({ store, clock }: Services, login: string): Pro
     await refuseLast(store, _id, session);
     await store.sessions.deleteMany({ user: _id }, { session });
     await store.links.deleteMany({ user: _id }, { session });
-    await store.keys.updateMany({ user: _id, revokedAt: { $exists: false } }, { $set: { revokedAt: now } }, { session });
+    await store.keys.updateMany(
+      { user: _id, revokedAt: { $exists: false } },
+      { $set: { revokedAt: now } },
+      { session },
+    );
   });
 }
 
 /** Somebody must remain who may do everything. */
-async function refuseLast(store: Store, login: string, session: Parameters<Parameters<Store['transaction']>[0]>[0]): Promise<void> {
+async function refuseLast(
+  store: Store,
+  login: string,
+  session: Parameters<Parameters<Store['transaction']>[0]>[0],
+): Promise<void> {
   // Written, so that two who take each other's role away at once conflict.
   await store.meta.updateOne({ _id: 'users' }, { $inc: { revision: 1 } }, { upsert: true, session });
   const left = await store.users.findOne({ role: 'administrator', revokedAt: { $exists: false } }, { session });
-  if (!left) throw new UsageError(`User ${login} is the last administrator; nothing was changed. Make another one first.`);
+  if (!left)
+    throw new UsageError(`User ${login} is the last administrator; nothing was changed. Make another one first.`);
 }
 
 /** A one-time link's token, by which the user sets a password; null = for the first administrator. Older ones end. */

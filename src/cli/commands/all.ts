@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { Cli } from '../cli.ts';
+import { addApi } from './api.ts';
 import { addChecks } from './checks.ts';
 import { addCourses } from './courses.ts';
 import { addDemo } from './demo.ts';
@@ -8,15 +9,18 @@ import { addExport } from './export.ts';
 import { addFeeds } from './feeds.ts';
 import { addGroups } from './groups.ts';
 import { addImport } from './import.ts';
+import { addKeys } from './keys.ts';
 import { addLearners } from './learners.ts';
 import { addProgress } from './progress.ts';
 import { addRun } from './run.ts';
 import { addRuns } from './runs.ts';
 import { addService } from './service.ts';
+import { addUsers } from './users.ts';
 
 /** Every command, in the order of the help. */
 export const COMMANDS: readonly ((program: Command, cli: Cli) => void)[] = [
   addService,
+  addApi,
   addImport,
   addRun,
   addFeeds,
@@ -26,6 +30,8 @@ export const COMMANDS: readonly ((program: Command, cli: Cli) => void)[] = [
   addCourses,
   addProgress,
   addExport,
+  addUsers,
+  addKeys,
   addChecks,
   addDoctor,
   addDemo,

@@ -1,0 +1,56 @@
+import { once } from 'node:events';
+import { join, resolve } from 'node:path';
+import type { Command } from 'commander';
+import type { HttpContext } from '../../http/context.ts';
+import { type Listening, serveMetrics } from '../../http/operations.ts';
+import { serveApi } from '../../http/server.ts';
+import { firstLink } from '../../store/users.ts';
+import type { Cli } from '../cli.ts';
+import { withExamples } from '../options.ts';
+import { version } from '../version.ts';
+
+export function addApi(program: Command, cli: Cli): void {
+  withExamples(
+    program
+      .command('api')
+      .description('serves the API, its documentation, health and metrics; jobs are done by muster worker')
+      .action(async () => {
+        cli.serving = true;
+        const served = [await startApi(cli), await startMetrics(cli)];
+        if (!cli.stopping.aborted) await once(cli.stopping, 'abort');
+        for (const one of served) await one?.close();
+      }),
+    'muster api',
+    'PORT=8080 muster api',
+  );
+}
+
+/** Serves the API on HOST and PORT; where nobody can log in yet, prints the link that makes the first administrator. */
+export async function startApi(cli: Cli): Promise<Listening> {
+  const { env, services } = await cli.open();
+  const context = await httpContext(cli);
+  const served = await serveApi(context, { host: env.HOST, port: env.PORT, metrics: env.METRICS_PORT === undefined });
+  cli.out.say(`muster api listens on ${served.url}; its documentation is at ${served.url}/api/docs.`);
+  const token = await firstLink(services);
+  if (token !== undefined) {
+    cli.out.say(
+      `Nobody can log in yet. This link makes the first administrator, once, within a day:\n  ${served.url}/setup#${token}`,
+    );
+  }
+  return served;
+}
+
+/** Serves health and metrics alone on METRICS_PORT, where that is set. */
+export async function startMetrics(cli: Cli): Promise<Listening | undefined> {
+  const { env } = await cli.open();
+  if (env.METRICS_PORT === undefined) return undefined;
+  const served = await serveMetrics(await httpContext(cli), { host: env.HOST, port: env.METRICS_PORT });
+  cli.out.say(`Health and metrics are at ${served.url}.`);
+  return served;
+}
+
+async function httpContext(cli: Cli): Promise<HttpContext> {
+  const muster = await cli.open();
+  const uploads = join(resolve(cli.directory, muster.env.MUSTER_DATA), 'uploads');
+  return { ...muster.services, queues: await muster.queues(), base: cli.directory, uploads, version: version() };
+}

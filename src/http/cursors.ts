@@ -1,0 +1,65 @@
+import { z } from 'zod';
+import { HttpProblem } from './problems.ts';
+
+export const LIMIT = { default: 50, max: 1000 };
+
+/** `?limit=&cursor=` of every list. */
+export const Paging = z.strictObject({
+  limit: z.coerce.number().int().min(1).max(LIMIT.max).default(LIMIT.default),
+  cursor: z.string().max(2000).optional(),
+});
+
+/** One page of a list; `next` is the cursor of the one after it, null at the end. */
+export function pageOf<T extends z.ZodType>(item: T) {
+  return z.object({ items: z.array(item).readonly(), next: z.string().nullable() });
+}
+
+export interface Page<T> {
+  readonly items: readonly T[];
+  readonly next: string | null;
+}
+
+export function encodeCursor(value: unknown): string {
+  return Buffer.from(JSON.stringify(value)).toString('base64url');
+}
+
+/** What a cursor holds. It comes from outside: its shape is checked like everything else. */
+export function decodeCursor<T extends z.ZodType>(shape: T, cursor: string | undefined): z.output<T> | undefined {
+  if (cursor === undefined) return undefined;
+  try {
+    return shape.parse(JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8')));
+  } catch {
+    throw new HttpProblem(400, 'bad-cursor', 'The cursor is none that a list gave. Begin again without one.');
+  }
+}
+
+/** A page of what is few and in memory, in the order of its keys. */
+export function pageIn<T>(
+  all: readonly T[],
+  { limit, cursor }: z.output<typeof Paging>,
+  keyOf: (item: T) => string,
+): Page<T> {
+  const after = decodeCursor(z.string(), cursor);
+  const sorted = all.map((item) => ({ key: keyOf(item), item })).sort((a, b) => (a.key < b.key ? -1 : 1));
+  const rest = after === undefined ? sorted : sorted.filter(({ key }) => key > after);
+  const page = rest.slice(0, limit);
+  const last = page.at(-1);
+  return { items: page.map(({ item }) => item), next: rest.length > limit && last ? encodeCursor(last.key) : null };
+}
+
+/** The first `limit` of what comes after `skip` items: for streams in a stable order that cannot be entered in the middle. */
+export async function pageFrom<T>(
+  items: AsyncIterable<T>,
+  { limit, cursor }: z.output<typeof Paging>,
+): Promise<Page<T>> {
+  const skip = decodeCursor(z.number().int().min(0), cursor) ?? 0;
+  const page: T[] = [];
+  let at = 0;
+  for await (const item of items) {
+    at += 1;
+    if (at <= skip) continue;
+    if (page.length === limit) return { items: page, next: encodeCursor(at - 1) };
+    page.push(item);
+  }
+  return { items: page, next: null };
+}

@@ -1,0 +1,144 @@
+import { JOBS } from '../queue/job.ts';
+import type { Queues } from '../queue/queues.ts';
+import type { Store } from '../store/store.ts';
+import type { FeedFigures, Figures, QueueFigures } from '../telemetry/metrics.ts';
+import type { HttpContext } from './context.ts';
+
+/** How long Redis may take to answer, ms: what is asked of it is a courtesy. */
+const PATIENCE = 2_000;
+/** How long an answer is used again, ms: several scrapers cost the database no more than one. */
+const FRESH = 5_000;
+
+/** Reads what the database and the queue say, for the metrics. */
+export function figuresOf(context: HttpContext): () => Promise<Figures> {
+  let last: Promise<Figures> | undefined;
+  let until = 0;
+  return () => {
+    if (!last || performance.now() > until) {
+      until = performance.now() + FRESH;
+      last = readFigures(context);
+      last.catch(() => {
+        last = undefined;
+      });
+    }
+    return last;
+  };
+}
+
+async function readFigures({ store, queues, clock }: HttpContext): Promise<Figures> {
+  const now = clock.now().getTime();
+  const [runs, feeds, changes, setAside, outbox, oldest, redis] = await Promise.all([
+    countBy(store.runs, '$state'),
+    readFeeds(store, now),
+    readChanges(store),
+    countBy(store.setAside, '$job'),
+    countBy(store.outbox, '$job'),
+    store.runs
+      .find({ state: { $in: ['reading', 'applying', 'reconciling'] } })
+      .sort({ createdAt: 1 })
+      .limit(1)
+      .next(),
+    readQueues(queues, now),
+  ]);
+  return {
+    runs: runs.map(({ key, count }) => ({ state: key, count })),
+    feeds,
+    changes,
+    setAside: setAside.map(({ key, count }) => ({ job: key, count })),
+    outbox: outbox.map(({ key, count }) => ({ job: key, count })),
+    oldestRunSeconds: oldest ? (now - oldest.createdAt.getTime()) / 1000 : 0,
+    ...redis,
+  };
+}
+
+async function countBy(
+  collection: Pick<Store['runs'], 'aggregate'>,
+  field: string,
+): Promise<{ key: string; count: number }[]> {
+  const sums = await collection
+    .aggregate<{ _id: string; count: number }>([{ $group: { _id: field, count: { $sum: 1 } } }])
+    .toArray();
+  return sums.map(({ _id, count }) => ({ key: _id, count }));
+}
+
+const sumOf = (path: string) => ({ $sum: `$${path}` });
+
+async function readFeeds(store: Store, now: number): Promise<FeedFigures[]> {
+  const sums = await store.runs
+    .aggregate<{ _id: string; at: Date; read: number; accepted: number; rejected: number }>([
+      { $match: { kind: 'feed', state: 'completed' } },
+      {
+        $group: {
+          _id: '$feed',
+          at: { $max: '$finishedAt' },
+          read: sumOf('outcome.rows.read'),
+          accepted: sumOf('outcome.rows.accepted'),
+          rejected: sumOf('outcome.rows.rejected'),
+        },
+      },
+    ])
+    .toArray();
+  const done = new Map(sums.map((sum) => [sum._id, sum]));
+  const feeds = await store.feeds.find({ origin: { $ne: 'one-off' } }, { projection: { _id: 1 } }).toArray();
+  return feeds.map(({ _id: feed }) => {
+    const { read = 0, accepted = 0, rejected = 0, at } = done.get(feed) ?? {};
+    return { feed, rows: { read, accepted, rejected }, ...(at && { lastSuccessAge: (now - at.getTime()) / 1000 }) };
+  });
+}
+
+const CHANGES = {
+  'memberships-added': 'memberships.added',
+  'memberships-removed': 'memberships.removed',
+  'learners-created': 'learners.created',
+  'learners-deactivated': 'learners.deactivated',
+  subscribed: 'subscriptions.subscribed',
+  reactivated: 'subscriptions.reactivated',
+  expired: 'subscriptions.expired',
+  purged: 'subscriptions.purged',
+  kept: 'subscriptions.kept',
+};
+
+async function readChanges(store: Store): Promise<Record<string, number>> {
+  const sums = Object.entries(CHANGES).map(([kind, path]) => [
+    kind,
+    { $sum: { $ifNull: [`$outcome.${path}`, `$report.${path}`] } },
+  ]);
+  const [found] = await store.runs
+    .aggregate<Record<string, number>>([
+      { $match: { state: 'completed' } },
+      { $group: { _id: null, ...Object.fromEntries(sums) } },
+      { $project: { _id: 0 } },
+    ])
+    .toArray();
+  return found ?? Object.fromEntries(Object.keys(CHANGES).map((kind) => [kind, 0]));
+}
+
+async function readQueues(queues: Queues, now: number): Promise<Pick<Figures, 'queues' | 'workers'>> {
+  const read = async () => ({
+    queues: await Promise.all(JOBS.map((job) => readQueue(queues, job, now))),
+    workers: await queues.queue('apply').getWorkersCount(),
+  });
+  return withPatience(read()).catch(() => ({ queues: [], workers: 0 }));
+}
+
+async function readQueue(queues: Queues, job: (typeof JOBS)[number], now: number): Promise<QueueFigures> {
+  const queue = queues.queue(job);
+  const [{ waiting = 0, active = 0, delayed = 0 }, [oldest]] = await Promise.all([
+    queue.getJobCounts('waiting', 'active', 'delayed'),
+    queue.getJobs(['waiting'], 0, 0, true),
+  ]);
+  return { job, waiting, active, delayed, ageSeconds: oldest ? Math.max(0, (now - oldest.timestamp) / 1000) : 0 };
+}
+
+/** Rejects after `PATIENCE`: a Redis that takes no bytes answers nothing, ever. */
+export async function withPatience<T>(work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${PATIENCE} ms`)), PATIENCE);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,150 @@
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import { hasZodFastifySchemaValidationErrors, isResponseSerializationError } from 'fastify-type-provider-zod';
+import { z } from 'zod';
+import { MusterError, NotFound } from '../domain/errors.ts';
+import { seesAll } from './principal.ts';
+
+/** RFC 9457. `type` is `urn:muster:CODE`, with the codes of docs/errors.md. */
+export const Problem = z
+  .object({
+    type: z.string(),
+    title: z.string(),
+    status: z.number().int(),
+    detail: z.string(),
+    errors: z
+      .array(
+        z.object({
+          /** JSON pointer into the body, or */
+          pointer: z.string().optional(),
+          /** the parameter of the address. */
+          parameter: z.string().optional(),
+          detail: z.string(),
+        }),
+      )
+      .readonly()
+      .optional(),
+  })
+  .meta({ description: 'A problem document (RFC 9457)' });
+export type Problem = z.output<typeof Problem>;
+
+/** Ends a request with a problem document. */
+export class HttpProblem extends MusterError {
+  readonly code: string;
+  readonly status: number;
+  constructor(status: number, code: string, detail: string) {
+    super(detail);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+/**
+ * What is not there, and what a role may not see: the same answer to the last byte (R29). Its text names nothing that was asked for.
+ */
+export const notFound = new NotFound('There is nothing of that name that you may see.');
+
+const TITLES: Readonly<Record<number, string>> = {
+  400: 'Bad request',
+  401: 'Not logged in',
+  403: 'Forbidden',
+  404: 'Not found',
+  409: 'Conflict',
+  412: 'Changed meanwhile',
+  413: 'Too large',
+  415: 'Unsupported media type',
+  422: 'Refused',
+  429: 'Too many requests',
+  500: 'Internal error',
+  503: 'Not available',
+};
+
+export function sendProblem(
+  reply: FastifyReply,
+  status: number,
+  code: string,
+  detail: string,
+  errors?: Problem['errors'],
+): FastifyReply {
+  const problem: Problem = {
+    type: `urn:muster:${code}`,
+    title: TITLES[status] ?? 'Error',
+    status,
+    detail,
+    ...(errors && { errors }),
+  };
+  return reply.code(status).type('application/problem+json').serializer(JSON.stringify).send(problem);
+}
+
+/** Every error of the API as a problem document. What was not foreseen is logged without the texts of the request. */
+export function onError(error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  if (error instanceof HttpProblem) {
+    if (error.status === 401) reply.header('www-authenticate', 'Bearer');
+    return sendProblem(reply, error.status, error.code, error.message);
+  }
+  if (error instanceof NotFound) {
+    const told = request.principal && seesAll(request.principal.role);
+    return sendProblem(reply, 404, 'not-found', told ? error.message : notFound.message);
+  }
+  if (error instanceof MusterError) {
+    const { refusal = 422 } = request.routeOptions.config;
+    return sendProblem(reply, error.code === 'stale-plan' ? 409 : refusal, error.code, error.message);
+  }
+  if (hasZodFastifySchemaValidationErrors(error)) {
+    const where = error.validationContext ?? 'body';
+    const errors = error.validation.map(({ instancePath, message = 'is not allowed' }) =>
+      where === 'body'
+        ? { pointer: instancePath === '/' ? '' : instancePath, detail: message }
+        : { parameter: instancePath.slice(1), detail: message },
+    );
+    const said = errors
+      .map((one) => `${('pointer' in one ? one.pointer : one.parameter) || where}: ${one.detail}`)
+      .join('; ');
+    return sendProblem(
+      reply,
+      400,
+      'invalid',
+      `The request does not have the shape that is asked for. ${said}. Nothing was changed.`,
+      errors,
+    );
+  }
+  if (!isResponseSerializationError(error) && error.statusCode !== undefined && error.statusCode < 500) {
+    const code = (error.code ?? 'bad-request')
+      .toLowerCase()
+      .replace(/^fst_(err_)?/, '')
+      .replaceAll('_', '-');
+    return sendProblem(reply, error.statusCode, code, `${error.message}. Nothing was changed.`);
+  }
+  if (isUnreachable(error)) {
+    reply.header('retry-after', '5');
+    return sendProblem(
+      reply,
+      503,
+      'store-unreachable',
+      'The database cannot be reached just now. Try again in a while, with the same Idempotency-Key where it was a write.',
+    );
+  }
+  request.log.error(
+    {
+      route: request.routeOptions.url,
+      method: request.method,
+      error: error.name,
+      code: error.code,
+      at: framesOf(error),
+    },
+    'request failed',
+  );
+  return sendProblem(reply, 500, 'internal', 'This was not foreseen. The log says where it happened.');
+}
+
+function isUnreachable(error: Error): boolean {
+  return /^Mongo(ServerSelection|Network|NotConnected|PoolCleared|TopologyClosed|Expired)/.test(error.name);
+}
+
+/** Where it happened, without the message: that may hold names and addresses. */
+function framesOf({ stack = '' }: Error): string[] {
+  return stack
+    .split('\n')
+    .filter((line) => /^\s+at /.test(line))
+    .slice(0, 8)
+    .map((line) => line.trim());
+}

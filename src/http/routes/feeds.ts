@@ -1,0 +1,216 @@
+import { isAbsolute, relative, resolve, sep } from 'node:path';
+import { z } from 'zod';
+import { NotFound, UsageError } from '../../domain/errors.ts';
+import { locate } from '../../feed/sources/file.ts';
+import { deleteFeed } from '../../run/deleteFeed.ts';
+import { reportOf } from '../../run/report.ts';
+import { requestRun } from '../../run/request.ts';
+import { sampleFeed } from '../../run/views/feedSample.ts';
+import { viewFeed, viewFeeds } from '../../run/views/feedView.ts';
+import { type FeedSettings, readFeedFile } from '../../settings/feed.ts';
+import { readFeedDoc, saveFeed, settingsOf } from '../../store/feeds.ts';
+import type { FeedDoc } from '../../store/models.ts';
+import type { App } from '../app.ts';
+import type { HttpContext } from '../context.ts';
+import { Paging, pageIn, pageOf } from '../cursors.ts';
+import { may, OPERATORS } from '../principal.ts';
+import { HttpProblem } from '../problems.ts';
+import { Nothing, PROBLEMS } from '../shapes/common.ts';
+import { Feed, FeedCheck, FeedSampleShape, FeedText, FeedWithText, RunStart } from '../shapes/feeds.ts';
+import { RunReport } from '../shapes/runs.ts';
+import { receiveUpload } from '../uploads.ts';
+
+const tags = ['feeds'];
+const params = z.object({ feed: z.string().max(200) });
+const read = may('read', 'feeds', OPERATORS);
+const write = may('write', 'feeds', OPERATORS);
+
+export function feedRoutes(app: App, context: HttpContext): void {
+  const { store } = context;
+
+  app.get(
+    '/feeds',
+    {
+      config: read,
+      schema: { tags, summary: 'The feeds', querystring: Paging, response: { 200: pageOf(Feed), ...PROBLEMS } },
+    },
+    async ({ query }) => pageIn(await viewFeeds(store), query, ({ name }) => name),
+  );
+
+  app.get(
+    '/feeds/:feed',
+    {
+      config: read,
+      schema: { tags, summary: 'A feed and its settings', params, response: { 200: FeedWithText, ...PROBLEMS } },
+    },
+    async ({ params }) => {
+      const doc = await feedOf(context, params.feed);
+      return { ...(await viewFeed(store, doc)), text: doc.text };
+    },
+  );
+
+  app.post(
+    '/feeds/check',
+    {
+      config: read,
+      schema: {
+        tags,
+        summary: 'Says whether a feed file can be used, without saving it',
+        body: FeedText,
+        response: { 200: FeedCheck, ...PROBLEMS },
+      },
+    },
+    async ({ body }) => {
+      const settings = readFeedFile(body.text, 'feed');
+      refuseOutside(context, settings);
+      return { name: settings.name, valid: true as const, settings: { ...settings } };
+    },
+  );
+
+  app.put(
+    '/feeds/:feed',
+    {
+      config: { ...write, refusal: 422 },
+      schema: {
+        tags,
+        summary: 'Creates a feed or changes its settings',
+        params,
+        body: FeedText,
+        response: { 200: FeedWithText, 201: FeedWithText, ...PROBLEMS },
+      },
+    },
+    async ({ params, body }, reply) => {
+      const settings = readFeedFile(body.text, 'feed');
+      if (settings.name !== params.feed) {
+        throw new UsageError(
+          `The feed names itself ${settings.name}, and the address ${params.feed}; nothing was changed. Make them agree.`,
+        );
+      }
+      refuseOutside(context, settings);
+      const stored = await readFeedDoc(store, settings.name);
+      if (stored?.origin === 'file') {
+        throw new HttpProblem(
+          409,
+          'read-only',
+          `Feed ${settings.name} is a file of config/feeds and is changed there alone; nothing was changed.`,
+        );
+      }
+      const created = await saveFeed(store, body.text, settings, 'database');
+      const doc = await feedOf(context, settings.name);
+      return reply.code(created ? 201 : 200).send({ ...(await viewFeed(store, doc)), text: doc.text });
+    },
+  );
+
+  app.delete(
+    '/feeds/:feed',
+    {
+      config: { ...write, refusal: 409 },
+      schema: {
+        tags,
+        summary: 'Deletes a feed that holds nothing any more',
+        params,
+        response: { 204: Nothing, ...PROBLEMS },
+      },
+    },
+    async ({ params }, reply) => {
+      await deleteFeed(context, await feedOf(context, params.feed));
+      return reply.code(204).send();
+    },
+  );
+
+  app.get(
+    '/feeds/:feed/sample',
+    {
+      config: read,
+      schema: {
+        tags,
+        summary: "The first rows of the feed's own source, and how each is understood",
+        params,
+        querystring: z.strictObject({ rows: z.coerce.number().int().min(1).max(100).default(5) }),
+        response: { 200: FeedSampleShape, ...PROBLEMS },
+      },
+    },
+    async ({ params, query }) => {
+      const doc = await feedOf(context, params.feed);
+      const settings = settingsOf(doc);
+      if (doc.origin !== 'file') refuseOutside(context, settings);
+      return sampleFeed(context, settings, await locate(settings.source, context.base), query.rows);
+    },
+  );
+
+  app.post(
+    '/feeds/:feed/runs',
+    {
+      config: may('write', 'runs', OPERATORS),
+      schema: {
+        tags,
+        summary: 'Starts a run',
+        description:
+          "With a file (multipart/form-data: one part with a file name, and before it the fields `preview` and `approve` as `true` where wanted), or from the feed's own source (JSON: `{ preview, approve }`, or no body).",
+        consumes: ['multipart/form-data', 'application/json'],
+        params,
+        response: { 202: RunReport, ...PROBLEMS },
+      },
+    },
+    async (request, reply) => {
+      const feed = await feedOf(context, request.params.feed);
+      const settings = settingsOf(feed);
+      const upload = request.isMultipart() ? await receiveUpload(request, context.uploads) : undefined;
+      const { preview, approve } = startOf(upload?.fields, request.body);
+      const asked = { feed: feed._id, mode: settings.mode, preview, approve, by: request.principal.by };
+      if (!upload) {
+        if (feed.origin !== 'file') refuseOutside(context, settings);
+        await locate(settings.source, context.base);
+      }
+      const { name, path, bytes } = upload?.file ?? {};
+      const source =
+        name === undefined || path === undefined || bytes === undefined
+          ? undefined
+          : { name, path, bytes, temporary: true, shared: true };
+      const run = await requestRun(context, { ...asked, ...(source && { source }) }).catch(async (error) => {
+        await upload?.file.dispose();
+        throw error;
+      });
+      // Where Redis cannot be reached the workers' sweep finds the run.
+      await context.queues.addImport(run._id).catch(() => undefined);
+      reply.code(202).header('location', `/api/v1/runs/${run._id}`);
+      return reportOf(store, run);
+    },
+  );
+}
+
+function startOf(fields: Readonly<Record<string, string>> | undefined, body: unknown): z.output<typeof RunStart> {
+  const given = fields
+    ? Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, value === 'true']))
+    : (body ?? {});
+  const parsed = RunStart.safeParse(given);
+  if (parsed.success) return parsed.data;
+  throw new HttpProblem(
+    400,
+    'invalid',
+    'A run is started with `preview` and `approve` (true or false), and with nothing else. Nothing was run.',
+  );
+}
+
+async function feedOf({ store }: HttpContext, name: string): Promise<FeedDoc> {
+  const doc = await readFeedDoc(store, name);
+  if (!doc) throw new NotFound(`There is no feed ${name}.`);
+  return doc;
+}
+
+/**
+ * Feeds made by the API read files below the working directory (none whose path has a part that begins with a dot) or below
+ * MUSTER_DATA/inbox: who may make feeds may not read all of the disk with them.
+ */
+function refuseOutside({ base, uploads }: HttpContext, { source }: FeedSettings): void {
+  if (source.kind !== 'file' && source.kind !== 'directory') return;
+  const path = resolve(base, source.path);
+  const below = (root: string) => {
+    const rest = relative(root, path);
+    return rest !== '' && !isAbsolute(rest) && !rest.split(sep).some((part) => part.startsWith('.'));
+  };
+  if (below(base) || below(resolve(uploads, '..', 'inbox'))) return;
+  throw new UsageError(
+    `The feed's source ${source.path} lies outside of the directories that feeds of the API may read; nothing was changed. Put the files below the working directory or below MUSTER_DATA/inbox, or the feed into config/feeds.`,
+  );
+}

@@ -1,0 +1,161 @@
+import { z } from 'zod';
+import { addKey, listKeys, revokeKey } from '../../store/keys.ts';
+import { addUser, editUser, linkFor, listUsers, revokeUser } from '../../store/users.ts';
+import type { App } from '../app.ts';
+import type { HttpContext } from '../context.ts';
+import { Paging, pageIn, pageOf } from '../cursors.ts';
+import { ADMINISTRATORS, may } from '../principal.ts';
+import { Nothing, PROBLEMS } from '../shapes/common.ts';
+import { Key, KeyWithToken, NewKeyShape, NewUserShape, User, UserEditShape, UserWithLink } from '../shapes/users.ts';
+import { viewKey, viewUser } from '../views.ts';
+
+const read = may('read', 'users', ADMINISTRATORS);
+const write = may('write', 'users', ADMINISTRATORS);
+
+export function userRoutes(app: App, context: HttpContext): void {
+  const tags = ['users'];
+  const params = z.object({ user: z.string().max(200) });
+
+  app.get(
+    '/users',
+    {
+      config: read,
+      schema: {
+        tags,
+        summary: 'People with their roles',
+        querystring: Paging,
+        response: { 200: pageOf(User), ...PROBLEMS },
+      },
+    },
+    async ({ query }) => pageIn((await listUsers(context.store)).map(viewUser), query, ({ login }) => login),
+  );
+
+  app.post(
+    '/users',
+    {
+      config: write,
+      schema: {
+        tags,
+        summary: 'Adds a person; the one-time link by which a password is set is shown once',
+        body: NewUserShape,
+        response: { 201: UserWithLink, ...PROBLEMS },
+      },
+    },
+    async ({ body: { name, subenvironments, ...rest }, principal }, reply) => {
+      const user = await addUser(context, {
+        ...rest,
+        ...(name && { name }),
+        ...(subenvironments && { subenvironments }),
+        by: principal.by,
+      });
+      return reply.code(201).send({ ...viewUser(user), link: await linkFor(context, user._id) });
+    },
+  );
+
+  app.patch(
+    '/users/:user',
+    {
+      config: write,
+      schema: {
+        tags,
+        summary: 'Changes name, role or subenvironments',
+        params,
+        body: UserEditShape,
+        response: { 200: User, ...PROBLEMS },
+      },
+    },
+    async ({ params, body: { name, role, subenvironments } }) =>
+      viewUser(
+        await editUser(context, params.user, {
+          ...(name && { name }),
+          ...(role && { role }),
+          ...(subenvironments && { subenvironments }),
+        }),
+      ),
+  );
+
+  app.post(
+    '/users/:user/link',
+    {
+      config: write,
+      schema: {
+        tags,
+        summary: 'A new one-time link, by which the person sets a new password',
+        params,
+        response: { 200: z.object({ link: z.string() }), ...PROBLEMS },
+      },
+    },
+    async ({ params }) => ({ link: await linkFor(context, params.user) }),
+  );
+
+  app.delete(
+    '/users/:user',
+    {
+      config: write,
+      schema: {
+        tags,
+        summary: "Takes a person's access away: sessions and keys end at once",
+        params,
+        response: { 204: Nothing, ...PROBLEMS },
+      },
+    },
+    async ({ params }, reply) => {
+      await revokeUser(context, params.user);
+      return reply.code(204).send();
+    },
+  );
+}
+
+export function keyRoutes(app: App, context: HttpContext): void {
+  const tags = ['keys'];
+
+  app.get(
+    '/keys',
+    {
+      config: read,
+      schema: { tags, summary: 'API keys', querystring: Paging, response: { 200: pageOf(Key), ...PROBLEMS } },
+    },
+    async ({ query }) => pageIn((await listKeys(context.store)).map(viewKey), query, ({ name }) => name),
+  );
+
+  app.post(
+    '/keys',
+    {
+      config: write,
+      schema: {
+        tags,
+        summary: 'Makes an API key, which is shown once',
+        body: NewKeyShape,
+        response: { 201: KeyWithToken, ...PROBLEMS },
+      },
+    },
+    async ({ body: { name, role, user, scopes, expiresAt }, principal }, reply) => {
+      const { key, token } = await addKey(context, {
+        name,
+        scopes,
+        ...(role && { role }),
+        ...(user && { user }),
+        ...(expiresAt && { expiresAt: new Date(expiresAt) }),
+        by: principal.by,
+      });
+      return reply.code(201).send({ ...viewKey(key), token });
+    },
+  );
+
+  app.delete(
+    '/keys/:key',
+    {
+      config: write,
+      schema: {
+        tags,
+        summary: 'Ends an API key',
+        params: z.object({ key: z.string().max(200) }),
+        response: { 204: Nothing, ...PROBLEMS },
+      },
+    },
+    async ({ params }, reply) => {
+      await revokeKey(context, params.key);
+      return reply.code(204).send();
+    },
+  );
+}

@@ -1,0 +1,91 @@
+import { join } from 'node:path';
+import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify';
+import { afterAll, beforeAll, expect } from 'vitest';
+import type { Role } from '../../../src/domain/role.ts';
+import type { HttpContext } from '../../../src/http/context.ts';
+import { buildServer } from '../../../src/http/server.ts';
+import { addKey } from '../../../src/store/keys.ts';
+import { addUser, readUser } from '../../../src/store/users.ts';
+import { type TestMuster, useMuster } from '../../harness.ts';
+
+/** The API on a Muster of its own, asked without a socket. */
+export class TestApi {
+  readonly muster: TestMuster;
+  app!: FastifyInstance;
+  context!: HttpContext;
+  #keys = 0;
+
+  constructor(muster: TestMuster) {
+    this.muster = muster;
+  }
+
+  async open(): Promise<void> {
+    const { context, directory } = this.muster;
+    this.context = { ...context, uploads: join(directory, 'uploads'), version: '0.0.0' };
+    this.app = await buildServer(this.context);
+  }
+
+  /** A key that may do all that the role may. */
+  async key(role: 'administrator' | 'operator', scopes: readonly string[] = ['write', 'users:write']): Promise<string> {
+    this.#keys += 1;
+    return (await addKey(this.context, { name: `test-${this.#keys}`, role, scopes, by: 'test' })).token;
+  }
+
+  /** A key of a user of the role. */
+  async keyOf(role: Role, login: string, subenvironments: readonly string[] = []): Promise<string> {
+    if (!(await readUser(this.muster.store, login)))
+      await addUser(this.context, { login, role, subenvironments, by: 'test' });
+    this.#keys += 1;
+    return (
+      await addKey(this.context, {
+        name: `test-${this.#keys}`,
+        user: login,
+        scopes: ['write', 'users:write'],
+        by: 'test',
+      })
+    ).token;
+  }
+
+  ask(
+    key: string | undefined,
+    method: InjectOptions['method'],
+    path: string,
+    payload?: InjectOptions['payload'],
+    headers: Record<string, string> = {},
+  ): Promise<LightMyRequestResponse> {
+    return this.app.inject({
+      method: method as 'GET',
+      url: path.startsWith('/') ? path : `/api/v1/${path}`,
+      headers: { ...(key && { authorization: `Bearer ${key}` }), ...headers },
+      ...(payload !== undefined && { payload }),
+    });
+  }
+}
+
+export function useApi(): TestApi {
+  const api = new TestApi(useMuster());
+  beforeAll(() => api.open());
+  afterAll(() => api.app.close());
+  return api;
+}
+
+/** A multipart body with one file, and its content type. */
+export function multipart(
+  content: string | Buffer,
+  fields: Record<string, string> = {},
+  name = 'hr.csv',
+): { payload: Buffer; headers: Record<string, string> } {
+  const boundary = 'x-muster-test-boundary';
+  const parts = Object.entries(fields).map(
+    ([key, value]) => `--${boundary}\r\ncontent-disposition: form-data; name="${key}"\r\n\r\n${value}\r\n`,
+  );
+  const head = `${parts.join('')}--${boundary}\r\ncontent-disposition: form-data; name="file"; filename="${name}"\r\ncontent-type: text/csv\r\n\r\n`;
+  const payload = Buffer.concat([Buffer.from(head), Buffer.from(content), Buffer.from(`\r\n--${boundary}--\r\n`)]);
+  return { payload, headers: { 'content-type': `multipart/form-data; boundary=${boundary}` } };
+}
+
+/** The answer, which has this status; a failing test shows the body. */
+export function answered(status: number, answer: LightMyRequestResponse): LightMyRequestResponse {
+  expect({ status: answer.statusCode, body: answer.body }).toEqual({ status, body: answer.body });
+  return answer;
+}

@@ -1,0 +1,153 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { beforeAll, describe, expect, test } from 'vitest';
+import type { RunId } from '../../../src/domain/ids.ts';
+import { COMPANY, HR } from '../../harness.ts';
+import { answered, multipart, useApi } from './asking.ts';
+
+const api = useApi();
+let key = '';
+
+const rows = (count: number) =>
+  `EmployeeID,Mail,FirstName,LastName,Status,Groups\n${Array.from({ length: count }, (_, at) => `${at + 1},p${at + 1}@example.org,A,B,A,sector-a\n`).join('')}`;
+
+beforeAll(async () => {
+  await api.muster.structure(COMPANY);
+  key = await api.key('operator');
+});
+
+async function upload(content: string, fields: Record<string, string> = {}) {
+  const { payload, headers } = multipart(content, fields);
+  const answer = await api.ask(key, 'POST', 'feeds/hr/runs', payload, headers);
+  answered(202, answer);
+  const { run } = answer.json<{ run: RunId }>();
+  await api.muster.settled(run);
+  return run;
+}
+
+describe('feeds and runs by the API', () => {
+  test('a feed is put, shown, listed and checked', async () => {
+    expect((await api.ask(key, 'PUT', 'feeds/hr', { text: HR })).statusCode).toBe(201);
+    expect((await api.ask(key, 'PUT', 'feeds/hr', { text: HR })).statusCode).toBe(200);
+    expect((await api.ask(key, 'GET', 'feeds/hr')).json()).toMatchObject({ name: 'hr', origin: 'database', text: HR });
+    expect((await api.ask(key, 'GET', 'feeds')).json()).toMatchObject({ items: [{ name: 'hr' }], next: null });
+    const wrong = await api.ask(key, 'POST', 'feeds/check', { text: HR.replace('learner:', 'lerner:') });
+    expect(wrong.statusCode).toBe(422);
+    expect(wrong.json<{ detail: string }>().detail).toContain('learner');
+  });
+
+  test('a feed of the API reads no file outside of where feeds lie', async () => {
+    for (const file of ['/etc/passwd', '../secret.csv', '.env', 'inbox/../../x.csv', '/proc/self/environ']) {
+      const answer = await api.ask(key, 'PUT', 'feeds/spy', {
+        text: HR.replace('name: hr', `name: spy\nsource: { file: ${file} }`),
+      });
+      answered(422, answer);
+    }
+  });
+
+  test('an uploaded file is run, its report is that of the run, and what was spooled goes', async () => {
+    const run = await upload(rows(12));
+    const report = (await api.ask(key, 'GET', `runs/${run}`)).json();
+    expect(report).toMatchObject({
+      state: 'completed',
+      feed: 'hr',
+      learners: { created: 12 },
+      source: { name: 'hr.csv' },
+      by: 'key:test-1',
+    });
+    expect(await api.muster.subscriptions('1')).toEqual(['safety: active', 'welcome: active']);
+  });
+
+  test('R17: the same file again changes nothing', async () => {
+    const run = await upload(rows(12));
+    expect((await api.ask(key, 'GET', `runs/${run}`)).json()).toMatchObject({ state: 'completed', noChange: true });
+  });
+
+  test('a preview by the API changes nothing and shows what would', async () => {
+    const run = await upload(rows(13), { preview: 'true' });
+    expect((await api.ask(key, 'GET', `runs/${run}`)).json()).toMatchObject({
+      state: 'planned',
+      preview: true,
+      learners: { created: 1 },
+    });
+    const { items } = (await api.ask(key, 'GET', `runs/${run}/changes`)).json<{ items: unknown[] }>();
+    expect(items).toMatchObject([
+      { externalId: '13', created: true, memberships: [{ group: 'sector-a', before: [] }] },
+    ]);
+  });
+
+  test('R30: a held run is approved once; approving it again is refused', async () => {
+    const run = await upload('EmployeeID,Mail,FirstName,LastName,Status,Groups\n1,p1@example.org,A,B,A,sector-a\n');
+    expect((await api.ask(key, 'GET', `runs/${run}`)).json()).toMatchObject({ state: 'held', guard: { held: true } });
+    const approved = await api.ask(key, 'POST', `runs/${run}/approve`);
+    answered(202, approved);
+    await api.muster.settled(run);
+    expect((await api.ask(key, 'GET', `runs/${run}`)).json()).toMatchObject({
+      state: 'completed',
+      memberships: { removed: 11 },
+    });
+    expect((await api.ask(key, 'POST', `runs/${run}/approve`)).statusCode).toBe(409);
+    expect((await api.ask(key, 'POST', `runs/${run}/reject`)).statusCode).toBe(409);
+  });
+
+  test('rejected rows come back as the file had them', async () => {
+    const run = await upload(
+      'EmployeeID,Mail,FirstName,LastName,Status,Groups\n1,p1@example.org,A,B,A,sector-a\n2,p2@example.org,A,"B, Jr.",A,SECTOR-A\n',
+    );
+    const answer = await api.ask(key, 'GET', `runs/${run}/rejected`);
+    expect(answer.headers['content-type']).toContain('text/csv');
+    expect(answer.body).toContain('2,p2@example.org,A,"B, Jr.",A,SECTOR-A,3,');
+    expect((await api.ask(key, 'GET', `runs/${run}/problems`)).json()).toMatchObject({
+      items: [{ row: 3, code: 'unknown-group' }],
+      next: null,
+    });
+  });
+
+  test('runs are listed newest first, page by page', async () => {
+    const all = (await api.ask(key, 'GET', 'runs?limit=100'))
+      .json<{ items: { run: string }[] }>()
+      .items.map(({ run }) => run);
+    const paged: string[] = [];
+    for (let cursor = ''; ; ) {
+      const page = (await api.ask(key, 'GET', `runs?limit=2${cursor && `&cursor=${cursor}`}`)).json<{
+        items: { run: string }[];
+        next: string | null;
+      }>();
+      paged.push(...page.items.map(({ run }) => run));
+      if (page.next === null) break;
+      cursor = page.next;
+    }
+    expect(paged).toEqual(all);
+    expect(new Set(all).size).toBe(all.length);
+  });
+
+  test('the events of a run end with the run', async () => {
+    const run = await upload(rows(3));
+    const answer = await api.ask(key, 'GET', `runs/${run}/events`);
+    expect(answer.headers['content-type']).toBe('text/event-stream');
+    expect(answer.body).toMatch(/^event: end\ndata: \{"run":"r\d+","state":"(completed|held)"/);
+  });
+
+  test('a request without a file starts no run and leaves no file', async () => {
+    const before = (await api.ask(key, 'GET', 'runs?limit=1000')).json<{ items: unknown[] }>().items.length;
+    const { payload, headers } = multipart(rows(3));
+    const answer = await api.ask(key, 'POST', 'feeds/hr/runs', payload.subarray(0, payload.length - 20), headers);
+    expect(answer.statusCode).toBe(400);
+    expect((await api.ask(key, 'GET', 'runs?limit=1000')).json<{ items: unknown[] }>().items.length).toBe(before);
+    const { uploads } = api.context;
+    const left = await api.muster.store.runs.countDocuments({ 'source.temporary': true });
+    expect(existsSync(uploads) ? readdirSync(uploads).length : 0).toBeLessThanOrEqual(left);
+  });
+
+  test('an unknown feed or run is not found, and says nothing of others', async () => {
+    for (const [method, path] of [
+      ['GET', 'runs/r999'],
+      ['GET', 'feeds/none'],
+      ['POST', 'runs/r999/approve'],
+      ['GET', 'nothing/here'],
+    ] as const) {
+      const answer = await api.ask(key, method, path);
+      answered(404, answer);
+      expect(answer.headers['content-type']).toContain('application/problem+json');
+    }
+  });
+});
