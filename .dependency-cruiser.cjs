@@ -8,11 +8,24 @@ const rooms = {
   queue: ['domain', 'store', 'settings', 'telemetry'],
   reconcile: ['domain', 'store', 'settings', 'telemetry'],
   run: ['domain', 'feed', 'store', 'queue', 'reconcile', 'settings', 'telemetry'],
-  schedule: ['domain', 'store', 'queue', 'settings', 'telemetry'],
+  schedule: ['domain', 'run', 'store', 'queue', 'settings', 'telemetry'],
   embedded: ['domain', 'settings'],
   example: ['domain', 'settings'],
   http: ['domain', 'run', 'reconcile', 'store', 'queue', 'feed', 'settings', 'telemetry', 'schedule'],
-  cli: ['domain', 'run', 'reconcile', 'store', 'queue', 'feed', 'settings', 'telemetry', 'schedule', 'embedded', 'example', 'http'],
+  cli: [
+    'domain',
+    'run',
+    'reconcile',
+    'store',
+    'queue',
+    'feed',
+    'settings',
+    'telemetry',
+    'schedule',
+    'embedded',
+    'example',
+    'http',
+  ],
 };
 const onlyIn = (name, pkg, allowed) => ({
   name,
@@ -22,15 +35,28 @@ const onlyIn = (name, pkg, allowed) => ({
 });
 module.exports = {
   forbidden: [
-    { name: 'no-circular', severity: 'error', from: {}, to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } } },
+    {
+      name: 'no-circular',
+      severity: 'error',
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
     ...Object.entries(rooms).map(([room, may]) => ({
       name: `room-${room}`,
       severity: 'error',
       from: { path: `^src/${room}/` },
-      to: { path: '^(src|jobs|test|bench)/', pathNot: `^src/(${[room, ...may].join('|')})/|${room === 'cli' ? '^jobs/' : '^$'}` },
+      to: {
+        path: '^(src|jobs|test|bench)/',
+        pathNot: `^src/(${[room, ...may].join('|')})/|${room === 'cli' ? '^jobs/' : '^$'}`,
+      },
     })),
     { name: 'room-jobs', severity: 'error', from: { path: '^jobs/' }, to: { path: '^(test|bench)/' } },
-    { name: 'domain-is-pure', severity: 'error', from: { path: '^src/domain/' }, to: { dependencyTypes: ['npm', 'core'] } },
+    {
+      name: 'domain-is-pure',
+      severity: 'error',
+      from: { path: '^src/domain/' },
+      to: { dependencyTypes: ['npm', 'core'] },
+    },
     onlyIn('bullmq-in-queue', 'bullmq', '^src/queue/'),
     onlyIn('mongoose-in-store', 'mongoose|mongodb', '^src/store/'),
     onlyIn('papaparse-in-feed', 'papaparse', '^src/feed/'),

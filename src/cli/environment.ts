@@ -8,6 +8,7 @@ import { connectRedis } from '../queue/redis.ts';
 import { checkRedis } from '../queue/serverCheck.ts';
 import { startWorkers } from '../queue/workers.ts';
 import { sweep } from '../run/sweep.ts';
+import { startScheduler } from '../schedule/ticker.ts';
 import { type Env, readEnv } from '../settings/env.ts';
 import { initiateReplicaSet } from '../store/replicaSet.ts';
 import { type Services, systemClock } from '../store/services.ts';
@@ -32,7 +33,7 @@ export interface Muster {
   readonly services: Services;
   /** The queues. Redis is connected to, or started, when they are first asked for. */
   queues(): Promise<Queues>;
-  /** Workers in this process, and the sweep that gives them what was left behind, from the first call until `close`. `imports`: runs of feeds too. */
+  /** Workers in this process, and the sweep that gives them what was left behind, from the first call until `close`. `imports`: runs of feeds too, also those that are due. */
   work(options?: { imports: boolean }): Promise<void>;
   close(): Promise<void>;
 }
@@ -133,8 +134,10 @@ export async function openMuster(options: OpenOptions): Promise<Muster> {
     };
     tick();
     const timer = setInterval(tick, SWEEP);
+    const scheduler = imports ? startScheduler(services, opened) : undefined;
     closing.push(async () => {
       clearInterval(timer);
+      await scheduler?.stop();
       await ticking;
       await workers.stop(LAST_JOBS);
     });

@@ -11,6 +11,8 @@ export interface RunRequest {
   /** Let the plan pass the guard. */
   readonly approve: boolean;
   readonly by: string;
+  /** The due time of the schedule; each is one run's alone (R26). */
+  readonly due?: Date;
   /** The file; without one, the feed's own source. `shared`: every worker finds it under that path, not this host alone. */
   readonly source?: {
     readonly shared?: boolean;
@@ -21,10 +23,10 @@ export interface RunRequest {
   };
 }
 
-/** A run of a feed, queued (R22). */
+/** A run of a feed, queued (R22). Fails with a duplicate key where the due time has its run already. */
 export async function requestRun({ store, clock }: Services, request: RunRequest): Promise<RunDoc> {
   const now = clock.now();
-  const { feed, mode, preview, approve, by } = request;
+  const { feed, mode, preview, approve, by, due } = request;
   const run: RunDoc = {
     _id: await newRunId(store),
     kind: 'feed',
@@ -37,6 +39,7 @@ export async function requestRun({ store, clock }: Services, request: RunRequest
     source: sourceOf(request),
     attempt: 0,
     by,
+    ...(due && { due }),
     createdAt: now,
     startedAt: null,
     finishedAt: null,

@@ -68,6 +68,17 @@ export interface FeedDoc {
   revision: number;
   /** Learners at whom the next run must look again though their rows are as they were, also ones that do not exist yet. */
   lookAgain?: { learner: LearnerId; at: Date }[];
+  /** When the feed runs by itself, as its text says. */
+  schedule?: FeedSettings['schedule'];
+  /**
+   * How far the schedule is kept. Times up to `since`, when the schedule `as` was first seen, are none of its;
+   * `handled` is the due time that was last made a run of, or left out.
+   */
+  scheduled?: { as: string; since: Date; handled?: Date };
+  /** Runs that failed or were held, one after another, up to the last. */
+  troubles?: number;
+  /** The feed runs no more by itself, since this run, until a person releases it. */
+  quarantined?: { at: Date; run: RunId };
 }
 export interface Applied {
   run: RunId;
@@ -410,6 +421,10 @@ function schemas() {
       held: Mixed,
       revision: Number,
       lookAgain: { type: [Mixed], default: undefined },
+      schedule: Mixed,
+      scheduled: Mixed,
+      troubles: Number,
+      quarantined: Mixed,
     },
     { ...options, collection: 'feeds' },
   );

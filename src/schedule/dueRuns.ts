@@ -1,0 +1,79 @@
+import type { RunId } from '../domain/ids.ts';
+import type { Queues } from '../queue/queues.ts';
+import { requestRun } from '../run/request.ts';
+import { dueTimes } from '../settings/dueTimes.ts';
+import { isDuplicateKey } from '../store/failures.ts';
+import { settingsOf } from '../store/feeds.ts';
+import type { FeedDoc } from '../store/models.ts';
+import type { Services } from '../store/services.ts';
+
+/** A due time of which the scheduler hears this late has not been missed, whatever `catchUpHours` says, ms. */
+const PUNCTUAL = 120_000;
+
+/**
+ * Makes a run for each feed whose time has come, and gives the ids of those made. One run a due time, however many
+ * call this and whenever (R26): the key (feed, due time) of a run is unique. Of several times that passed unheard
+ * the last alone is caught up, within `schedule.catchUpHours`. Nothing is remembered between calls: clocks may jump,
+ * machines sleep and processes die.
+ */
+export async function scheduleDueRuns(services: Services, queues: Queues, now: Date): Promise<RunId[]> {
+  const { store, log } = services;
+  const made: RunId[] = [];
+  for (const feed of await store.feeds.find({ 'schedule.cron': { $exists: true } }).toArray()) {
+    if (feed.origin === 'one-off') continue;
+    try {
+      const run = await runIfDue(services, feed, now);
+      if (run !== undefined) made.push(run);
+    } catch (error) {
+      log.error({ feed: feed._id, error: (error as Error).name }, 'feed is not scheduled');
+    }
+  }
+  // A run that is not enqueued here, because Redis is away, is found by the sweep.
+  for (const run of made) await queues.addImport(run);
+  return made;
+}
+
+async function runIfDue(services: Services, feed: FeedDoc, now: Date): Promise<RunId | undefined> {
+  const { store, log } = services;
+  const { cron = '', timeZone, catchUpHours } = feed.schedule as NonNullable<FeedDoc['schedule']>;
+  const as = `${cron} ${timeZone}`;
+  const { scheduled } = feed;
+  if (!scheduled || scheduled.as !== as || scheduled.since > now) {
+    await store.feeds.updateOne(asRead(feed), { $set: { scheduled: { as, since: now } } });
+    return undefined;
+  }
+  const after = new Date(
+    Math.max(
+      now.getTime() - Math.max(catchUpHours * 3_600_000, PUNCTUAL),
+      scheduled.since.getTime(),
+      // Later than now: the clock was set back. What is due by the new time is looked for as if nothing were known.
+      scheduled.handled && scheduled.handled <= now ? scheduled.handled.getTime() : 0,
+    ),
+  );
+  const due = dueTimes({ cron, timeZone }, after, now).at(-1);
+  if (!due) return undefined;
+  const run = feed.quarantined ? undefined : await makeRun(services, feed, due);
+  if (run !== undefined) {
+    const late = Math.round((now.getTime() - due.getTime()) / 1_000);
+    log.info({ feed: feed._id, run, due, late }, 'run is due');
+  }
+  await store.feeds.updateOne(asRead(feed), { $set: { 'scheduled.handled': due } });
+  return run;
+}
+
+/** The feed as far as its schedule is as it was read. */
+function asRead({ _id, scheduled }: FeedDoc) {
+  return { _id, 'scheduled.as': scheduled?.as ?? null, 'scheduled.since': scheduled?.since ?? null } as { _id: string };
+}
+
+/** Undefined where there is a run of that due time already. */
+async function makeRun(services: Services, feed: FeedDoc, due: Date): Promise<RunId | undefined> {
+  const { mode } = settingsOf(feed);
+  try {
+    const request = { feed: feed._id, mode, preview: false, approve: false, by: 'schedule', due };
+    return (await requestRun(services, request))._id;
+  } catch (error) {
+    if (isDuplicateKey(error)) return undefined;
+    throw error;
+  }
+}
