@@ -1,4 +1,5 @@
 import type { LearnerId, RunId } from '../domain/ids.ts';
+import { isWorking } from '../domain/run.ts';
 import type { RunDoc } from '../store/models.ts';
 import { hasWork, ofRun } from '../store/outbox.ts';
 import { moveRun, readRun } from '../store/runs.ts';
@@ -37,7 +38,6 @@ export async function finishRun(services: Services, run: RunDoc): Promise<boolea
   const instead = await renumbered(services, run._id);
   if (outcome && instead.size > 0) await renumberTable(services, outcome.applied.table, instead);
   const now = clock.now();
-  const before = run.feed === null ? null : await store.feeds.findOne({ _id: run.feed });
   const moved = await store.transaction(async (session) => {
     const stage = run.state === 'reconciling' ? [{ name: 'reconcile', ms: elapsed(run, 'reconciling', now) }] : [];
     const done = await moveRun(store, run, 'completed', {
@@ -63,7 +63,7 @@ export async function finishRun(services: Services, run: RunDoc): Promise<boolea
     );
     return done;
   });
-  if (moved && outcome && run.feed !== null) await tidy(services, run.feed, outcome, before?.applied?.table);
+  if (moved && outcome && run.feed !== null) await tidy(services, run.feed, outcome);
   return moved;
 }
 
@@ -104,12 +104,9 @@ async function renumberTable(
 /** Marks to look again set less than this before reading began stay for the next run, ms: a change by hand may have been under way, and clocks of several machines differ. */
 const LOOK_AGAIN_MARGIN = 60_000;
 
-async function tidy({ store }: Services, feed: string, outcome: Outcome, oldTable: string | undefined): Promise<void> {
-  if (oldTable && oldTable !== outcome.applied.table) {
-    await store.tables.deleteMany({
-      _id: { $gte: { table: oldTable, part: 0 }, $lt: { table: oldTable, part: Number.MAX_SAFE_INTEGER } },
-    });
-  }
+async function tidy(services: Services, feed: string, outcome: Outcome): Promise<void> {
+  const { store } = services;
+  await dropTables(services, feed);
   const seen = new Date(outcome.readAt.getTime() - LOOK_AGAIN_MARGIN);
   const left = {
     $filter: {
@@ -121,4 +118,24 @@ async function tidy({ store }: Services, feed: string, outcome: Outcome, oldTabl
     { $set: { lookAgain: left } },
     { $set: { lookAgain: { $cond: [{ $eq: ['$lookAgain', []] }, '$$REMOVE', '$lookAgain'] } } },
   ]);
+}
+  await store.feeds.updateOne({ _id: feed }, { $pull: { lookAgain: { at: { $lte: seen } } } });
+
+/** Drops the packed tables that no run of the feed needs any more: last night's, and those that killed or refused runs left. */
+async function dropTables({ store }: Services, feed: string): Promise<void> {
+  const names = new Set<string>();
+  const parts = store.tables.find({}, { projection: { _id: 1 }, hint: { _id: 1 } });
+  for await (const { _id } of parts) names.add(_id.table);
+  const runOf = (table: string) => table.slice(0, table.lastIndexOf('-')) as RunId;
+  const filter = { _id: { $in: [...names].map(runOf) }, feed };
+  const runs = await store.runs.find(filter, { projection: { state: 1, attempt: 1 } }).toArray();
+  const known = new Map(runs.map((run) => [run._id, run]));
+  // Read last: a run that ended meanwhile has made its table the feed's.
+  const applied = (await store.feeds.findOne({ _id: feed }))?.applied?.table;
+  for (const table of names) {
+    const run = known.get(runOf(table));
+    const open = run && (isWorking(run.state) || run.state === 'held');
+    if (!run || table === applied || (open && table === `${run._id}-${run.attempt}`)) continue;
+    await store.tables.deleteMany({ _id: { $gte: { table, part: 0 }, $lt: { table, part: Number.MAX_SAFE_INTEGER } } });
+  }
 }
