@@ -95,7 +95,8 @@ export async function readClaims(input: ReadInput): Promise<Reading> {
   if (matcher && known) for (const at of matcher.unmatched()) lost.add(known.learner(at) as LearnerId);
   if (known && knownRows > 0) {
     const dirty = new Set<LearnerId>([...lost, ...input.lookAgain]);
-    for (const id of (await input.idsOf([...byLearner.keys()])).values()) dirty.add(id);
+    const named = [...byLearner.keys(), ...rejections.flatMap(({ externalId }) => externalId ?? [])];
+    for (const id of (await input.idsOf(named)).values()) dirty.add(id);
     const wanted = otherRows(rowMap, dirty);
     if (wanted) {
       repeated -= forget(rowMap, wanted);
