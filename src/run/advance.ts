@@ -119,7 +119,6 @@ async function tidy(services: Services, feed: string, outcome: Outcome): Promise
     { $set: { lookAgain: { $cond: [{ $eq: ['$lookAgain', []] }, '$$REMOVE', '$lookAgain'] } } },
   ]);
 }
-  await store.feeds.updateOne({ _id: feed }, { $pull: { lookAgain: { at: { $lte: seen } } } });
 
 /** Drops the packed tables that no run of the feed needs any more: last night's, and those that killed or refused runs left. */
 async function dropTables({ store }: Services, feed: string): Promise<void> {
