@@ -2,10 +2,11 @@ import { resolve } from 'node:path';
 import { text as textOf } from 'node:stream/consumers';
 import { UsageError } from '../domain/errors.ts';
 import type { Learner } from '../domain/learner.ts';
+import { findLearners } from '../run/find.ts';
 import type { Store } from '../store/store.ts';
 import type { Cli } from './cli.ts';
 import { readText } from './readText.ts';
-import { findLearners, learnersOf } from './references.ts';
+import { learnersOf } from './references.ts';
 import { table } from './table.ts';
 
 /** One learner as named on the command line or in a list, and what became of it. */

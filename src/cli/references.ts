@@ -1,10 +1,10 @@
 import { NotFound } from '../domain/errors.ts';
-import { type CourseId, type ExternalId, emailKey, externalId, type LearnerId } from '../domain/ids.ts';
+import { type ExternalId, externalId } from '../domain/ids.ts';
 import type { Learner } from '../domain/learner.ts';
 import { type Course, fold, type Group, type Structure } from '../domain/structure.ts';
+import { findCourses, findGroup, findLearners } from '../run/find.ts';
 import { nearest } from '../settings/nearest.ts';
 import { readFeedDoc } from '../store/feeds.ts';
-import { learnersByEmail, learnersByExternalId, learnersById } from '../store/learners.ts';
 import type { FeedDoc, RunDoc } from '../store/models.ts';
 import { readRun } from '../store/runs.ts';
 import type { Store } from '../store/store.ts';
@@ -13,10 +13,9 @@ import { readCourses, readStructure } from '../store/structure.ts';
 /** What a command calls a group by, made sure of. @throws {NotFound} that names the near miss. */
 export async function groupOf(store: Store, text: string): Promise<Group> {
   const structure = await readStructure(store);
-  const id = externalId(text);
-  const found = (id && structure.byExternalId(id)) ?? structure.group(numberOf(text) as never);
+  const found = findGroup(structure, text);
   if (found) return found;
-  throw new NotFound(`There is no group ${text}; nothing was changed. ${groupHint(structure, id)}`);
+  throw new NotFound(`There is no group ${text}; nothing was changed. ${groupHint(structure, externalId(text))}`);
 }
 
 function groupHint(structure: Structure, id: ExternalId | undefined): string {
@@ -33,12 +32,12 @@ export async function courseOf(store: Store, text: string): Promise<Course> {
 
 export async function coursesOf(store: Store, texts: readonly string[]): Promise<Course[]> {
   const courses = await readCourses(store);
-  const byExternalId = new Map([...courses.values()].flatMap((one) => (one.externalId ? [[one.externalId, one]] : [])));
-  return texts.map((text) => {
+  const found = findCourses(courses, texts);
+  return texts.map((text, at) => {
+    const course = found[at];
+    if (course) return course;
     const id = externalId(text);
-    const found = (id && byExternalId.get(id)) ?? courses.get(numberOf(text) as CourseId);
-    if (found) return found;
-    const near = [...byExternalId.values()].find((one) => id && fold(one.externalId as string) === fold(id));
+    const near = [...courses.values()].find((one) => id && one.externalId && fold(one.externalId) === fold(id));
     const hint = near ? `Is ${near.externalId} (${near.name}) meant?` : '`muster courses list` lists all.';
     throw new NotFound(`There is no course ${text}; nothing was changed. ${hint}`);
   });
@@ -56,32 +55,6 @@ export async function learnersOf(store: Store, texts: readonly string[]): Promis
   const unknown = texts.find((text) => !found.has(text));
   if (unknown !== undefined) await learnerOf(store, unknown);
   return [...new Map([...found.values()].map((learner) => [learner.id, learner])).values()];
-}
-
-const CHUNK = 5_000;
-
-/** Learners by what each is called by: External ID first, then `id:N`, then e-mail address. Unknown ones are left out. */
-export async function findLearners(store: Store, texts: readonly string[]): Promise<Map<string, Learner>> {
-  const found = new Map<string, Learner>();
-  for (let at = 0; at < texts.length; at += CHUNK) {
-    const some = texts.slice(at, at + CHUNK);
-    const byExternalId = await learnersByExternalId(
-      store,
-      some.flatMap((text) => externalId(text) ?? []),
-    );
-    const ids = some.flatMap((text) => numberOf(text) ?? []) as LearnerId[];
-    const byId = ids.length > 0 ? await learnersById(store, ids) : new Map<LearnerId, Learner>();
-    const emails = some.filter((text) => text.includes('@'));
-    const byEmail = emails.length > 0 ? await learnersByEmail(store, emails) : new Map<string, Learner>();
-    for (const text of some) {
-      const learner =
-        byExternalId.get(externalId(text) as ExternalId) ??
-        byId.get(numberOf(text) as LearnerId) ??
-        byEmail.get(emailKey(text));
-      if (learner) found.set(text, learner);
-    }
-  }
-  return found;
 }
 
 /** How long to look for a near miss, ms. */
@@ -117,10 +90,4 @@ export async function runOf(store: Store, id: string): Promise<RunDoc> {
   const found = await readRun(store, id as RunDoc['_id']);
   if (found) return found;
   throw new NotFound(`There is no run ${id}; nothing was changed. \`muster runs list\` lists the latest.`);
-}
-
-/** `id:12` → 12. */
-function numberOf(text: string): number | undefined {
-  const digits = /^id:([1-9][0-9]{0,14})$/.exec(text.trim())?.[1];
-  return digits === undefined ? undefined : Number(digits);
 }

@@ -11,6 +11,7 @@ import {
 } from '../../run/views/courseView.ts';
 import { keyOf } from '../../run/views/key.ts';
 import { compare } from '../../run/views/learnerView.ts';
+import { viewResult } from '../../run/views/resultView.ts';
 import type { Store } from '../../store/store.ts';
 import { readCourses, readStructure } from '../../store/structure.ts';
 import { readSubscriptions } from '../../store/subscriptions.ts';
@@ -19,7 +20,7 @@ import { confirmed } from '../confirm.ts';
 import { learnersIn, namedLearners, outcomesOf, outcomesText, strictly } from '../learnerLines.ts';
 import { coursesOption, type JsonOption, newExternalId, printsFacts } from '../options.ts';
 import { courseOf } from '../references.ts';
-import { resultText, viewResult } from '../resultText.ts';
+import { resultText } from '../resultText.ts';
 import { counted, facts, table } from '../table.ts';
 
 export function addCourses(program: Command, cli: Cli): void {

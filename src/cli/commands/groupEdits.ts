@@ -14,11 +14,12 @@ import {
 } from '../../run/structureChange.ts';
 import { viewGroup } from '../../run/views/groupView.ts';
 import { type EndingPreview, previewStructure } from '../../run/views/purgePreview.ts';
+import { viewResult } from '../../run/views/resultView.ts';
 import type { Cli } from '../cli.ts';
 import { confirmed } from '../confirm.ts';
 import { coursesOption, type JsonOption, newExternalId, printsFacts, REMOVALS } from '../options.ts';
 import { coursesOf, groupOf } from '../references.ts';
-import { resultText, viewResult } from '../resultText.ts';
+import { resultText } from '../resultText.ts';
 import { counted } from '../table.ts';
 
 /** Commands that change groups and links. */

@@ -4,12 +4,13 @@ import { UsageError } from '../../domain/errors.ts';
 import { type GroupId, MANUAL } from '../../domain/ids.ts';
 import type { Learner } from '../../domain/learner.ts';
 import { addMembers, previewRemoval, type RemovalPreview, removeMembers } from '../../run/memberships.ts';
+import { type ResultView, viewResult, viewSkipped } from '../../run/views/resultView.ts';
 import type { Cli } from '../cli.ts';
 import { confirmed } from '../confirm.ts';
 import { learnersIn, namedLearners, outcomesOf, outcomesText, strictly } from '../learnerLines.ts';
 import { coursesOption, type JsonOption, printsFacts, REMOVALS } from '../options.ts';
 import { groupOf } from '../references.ts';
-import { type ResultView, resultText, skippedLines, viewResult, viewSkipped } from '../resultText.ts';
+import { resultText, skippedLines } from '../resultText.ts';
 import { listed } from '../runText.ts';
 import { counted } from '../table.ts';
 

@@ -1,5 +1,5 @@
 import { through } from '../../domain/entitlement.ts';
-import type { CourseId } from '../../domain/ids.ts';
+import type { CourseId, LearnerId } from '../../domain/ids.ts';
 import type { Subscription } from '../../domain/settle.ts';
 import type { Course, Structure } from '../../domain/structure.ts';
 import { learnersById } from '../../store/learners.ts';
@@ -79,10 +79,17 @@ export interface SubscriberView {
 const CHUNK = 500;
 
 /** Everybody who has, or had, the course, in the order of the learners' numbers. */
-export async function* subscribersOf({ store, clock }: Services, course: CourseId): AsyncGenerator<SubscriberView> {
+export async function* subscribersOf(
+  { store, clock }: Services,
+  course: CourseId,
+  after?: LearnerId,
+): AsyncGenerator<SubscriberView> {
   const structure = await readStructure(store);
   const now = clock.now();
-  const docs = store.subscriptions.find({ 'items.course': course }).sort({ _id: 1 }).batchSize(CHUNK);
+  const docs = store.subscriptions
+    .find({ 'items.course': course, ...(after !== undefined && { _id: { $gt: after } }) })
+    .sort({ _id: 1 })
+    .batchSize(CHUNK);
   let some: { learner: number; item: Subscription }[] = [];
   for await (const doc of docs) {
     const item = doc.items.find((one) => one.course === course);

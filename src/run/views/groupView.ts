@@ -1,5 +1,5 @@
 import { isValid } from '../../domain/entitlement.ts';
-import type { CourseId, GroupId } from '../../domain/ids.ts';
+import type { CourseId, GroupId, LearnerId } from '../../domain/ids.ts';
 import type { Course, Group, Structure } from '../../domain/structure.ts';
 import { toLearner } from '../../store/learners.ts';
 import type { Services } from '../../store/services.ts';
@@ -95,13 +95,15 @@ export interface MemberView {
 export async function* membersOf(
   { store, clock }: Services,
   group: GroupId,
-  { effective }: { effective: boolean },
+  { effective, after }: { effective: boolean; after?: LearnerId },
 ): AsyncGenerator<MemberView> {
   const structure = await readStructure(store);
   const groups = effective ? structure.below(group) : [group];
   const wanted = new Set(groups);
   const now = clock.now();
-  const docs = store.learners.find({ 'memberships.group': { $in: groups } }).sort({ _id: 1 });
+  const docs = store.learners
+    .find({ 'memberships.group': { $in: groups }, ...(after !== undefined && { _id: { $gt: after } }) })
+    .sort({ _id: 1 });
   for await (const doc of docs) {
     const learner = toLearner(doc);
     for (const membership of learner.memberships) {

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import type { ResultView } from '../../../src/cli/resultText.ts';
 import type { LearnerId } from '../../../src/domain/ids.ts';
 import type { LearnerView } from '../../../src/run/views/learnerView.ts';
+import type { ResultView } from '../../../src/run/views/resultView.ts';
 import { openStore } from '../../../src/store/store.ts';
 import { FEED, rows, useCommandLine } from './commandLine.ts';
 

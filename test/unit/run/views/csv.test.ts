@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import Papa from 'papaparse';
 import { expect, test } from 'vitest';
-import { csvRow } from '../../../src/cli/csv.ts';
+import { csvRow } from '../../../../src/run/views/csv.ts';
 
 test.each([
   ['=1+1', "'=1+1"],
