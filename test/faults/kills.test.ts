@@ -1,0 +1,131 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { freshDatabase } from '../servers.ts';
+import { ALL, figure } from './harness/figures.ts';
+import type { Counts, Point } from './harness/point.ts';
+import { purgesOf } from './harness/purges.ts';
+import { seeded } from './harness/seed.ts';
+import { Slot } from './harness/slot.ts';
+import type { Order } from './harness/worker.ts';
+import type { Night } from './harness/world.ts';
+
+/** Points and pairs of a test run; `FAULTS=all` takes every point. */
+const SAMPLE = { points: 24, pairs: 6 };
+const PAIRS_OF_ALL = 100;
+
+const random = seeded();
+const servers = [freshDatabase(), freshDatabase()];
+let slots: Slot[];
+beforeAll(async () => {
+  slots = await Promise.all(servers.map((options) => Slot.open(options)));
+}, 120_000);
+afterAll(() => Promise.all(slots.map((slot) => slot.close())), 60_000);
+
+interface Sequence {
+  readonly night: Night;
+  readonly server: Point['server'];
+  readonly when: Point['when'];
+}
+const SEQUENCES: readonly Sequence[] = ([1, 2] as const).flatMap((night) =>
+  (['mongodb', 'redis'] as const).flatMap((server) =>
+    (['before', 'after'] as const).map((when) => ({ night, server, when })),
+  ),
+);
+
+/** Every slot takes the next piece of work until none is left. */
+async function shared<T>(work: readonly T[], carryOut: (slot: Slot, piece: T) => Promise<void>): Promise<void> {
+  const left = [...work];
+  await Promise.all(
+    slots.map(async (slot) => {
+      for (let piece = left.shift(); piece !== undefined; piece = left.shift()) await carryOut(slot, piece);
+    }),
+  );
+}
+
+const figures = { points: 0, pairs: 0, whole: 0, slowest: 0 };
+
+/** Kills one process after the other at their points, goes on, and compares. Gives which were killed. */
+async function survive(slot: Slot, night: Night, points: readonly Point[]): Promise<boolean[]> {
+  const { world } = slot;
+  const orders = points.map((point, at): Omit<Order, 'path'> => ({ task: at === 0 ? 'import' : 'recover', point }));
+  const ends = await slot.run(night, orders);
+  const what = `seed ${random.seed}: night ${night}, killed ${JSON.stringify(points)}`;
+  if (night === 2) {
+    const purges = [...(await purgesOf(world.engine.store)).values()];
+    expect(purges, `fault 40, ${what}`).not.toContain('torn');
+    if (purges.includes('before')) figures.whole += 1;
+  }
+  const then = performance.now();
+  const facts = await world.goOn(night).catch((error: Error) => {
+    throw new Error(`${what}: ${error.message}`, { cause: error });
+  });
+  figures.slowest = Math.max(figures.slowest, performance.now() - then);
+  expect(facts, what).toEqual(world.undisturbed(night));
+  return ends.map(({ kind }) => kind === 'killed');
+}
+
+/** How many commands an undisturbed night has, as a process counts them. */
+async function lengths(night: Night): Promise<Counts> {
+  const [end] = await (slots[0] as Slot).run(night, [{ task: 'import' }]);
+  if (end?.kind !== 'done') throw new Error('The undisturbed run was killed.');
+  return end.counts;
+}
+
+describe('R24: a run goes on after its process was killed, and ends as the undisturbed one', () => {
+  test.runIf(ALL)(
+    'fault 1: before and after every MongoDB and Redis command, until a run ends unharmed',
+    async () => {
+      await shared(SEQUENCES, async (slot, { night, server, when }) => {
+        for (let at = 1; ; at += 1) {
+          const [killed] = await survive(slot, night, [{ server, when, at }]);
+          if (!killed) break;
+          figures.points += 1;
+        }
+      });
+      figure(
+        '1',
+        'kills',
+        `${figures.points} points, 0 bad; slowest recovery ${(figures.slowest / 1000).toFixed(1)} s`,
+      );
+      figure('40', 'kills', `${figures.whole} of those kills with purges still to do, 0 learners torn`);
+    },
+    3_600_000,
+  );
+
+  test.skipIf(ALL)(
+    'faults 1 and 40: at a sample of the commands; a purge is all or nothing of each learner',
+    async () => {
+      const counts = { 1: await lengths(1), 2: await lengths(2) };
+      const points = Array.from({ length: SAMPLE.points }, () => {
+        const { night, server, when } = SEQUENCES[random.below(SEQUENCES.length)] as Sequence;
+        return { night, point: { server, when, at: 1 + random.below(counts[night][server]) } };
+      });
+      await shared(points, async (slot, { night, point }) => {
+        if ((await survive(slot, night, [point]))[0]) figures.points += 1;
+      });
+      figure('1', 'kills', `${figures.points} points, 0 bad`);
+    },
+    240_000,
+  );
+
+  test(
+    'fault 2: killed again while it goes on',
+    async () => {
+      const counts = { 1: await lengths(1), 2: await lengths(2) };
+      const pairs = Array.from({ length: ALL ? PAIRS_OF_ALL : SAMPLE.pairs }, () => {
+        const night: Night = random.below(2) === 0 ? 1 : 2;
+        const point = (): Point => {
+          const server = random.below(2) === 0 ? 'mongodb' : 'redis';
+          const when = random.below(2) === 0 ? 'before' : 'after';
+          return { server, when, at: 1 + random.below(counts[night][server]) };
+        };
+        return { night, points: [point(), point()] };
+      });
+      await shared(pairs, async (slot, { night, points }) => {
+        const killed = await survive(slot, night, points);
+        if (killed.every(Boolean)) figures.pairs += 1;
+      });
+      figure('2', 'pairs', `${pairs.length} seeded pairs (${figures.pairs} killed twice), 0 bad`);
+    },
+    ALL ? 1_800_000 : 120_000,
+  );
+});
