@@ -1,12 +1,13 @@
-import mongoose, { type Connection, type Model, Schema } from 'mongoose';
+import mongoose, { type Connection, type mongo as driver, type Model, Schema } from 'mongoose';
 import type { Change, RemovalOption, SubscriptionEvent } from '../domain/change.ts';
 import type { CourseId, GroupId, LearnerId, RunId, SourceName } from '../domain/ids.ts';
 import type { Learner } from '../domain/learner.ts';
+import type { NotifyEvent } from '../domain/news.ts';
 import type { Role } from '../domain/role.ts';
 import type { RunState } from '../domain/run.ts';
 import type { SettleKind, Subscription } from '../domain/settle.ts';
 import type { Course, Group } from '../domain/structure.ts';
-import type { FeedSettings, NotifyEvent } from '../settings/feed.ts';
+import type { FeedSettings } from '../settings/feed.ts';
 
 /** What lies in each collection, as stored. Domain types come from these by the functions beside this file. */
 export interface LearnerDoc extends Omit<Learner, 'id'> {
@@ -79,6 +80,8 @@ export interface FeedDoc {
   troubles?: number;
   /** The feed runs no more by itself, since this run, until a person releases it. */
   quarantined?: { at: Date; run: RunId };
+  /** When and by whom it was last let out of quarantine. */
+  released?: { at: Date; by: string };
 }
 export interface Applied {
   run: RunId;
@@ -197,6 +200,8 @@ export interface OutboxDoc {
   doing?: { learner: LearnerId; tries: number };
   /** Planned new learner → the one that another source created meanwhile. */
   instead?: [LearnerId, LearnerId][];
+  /** Learners whose changes were set aside: there is nothing to settle of them yet. */
+  without?: LearnerId[];
 }
 
 /** One operation that could not be applied (R27). */
@@ -425,6 +430,7 @@ function schemas() {
       scheduled: Mixed,
       troubles: Number,
       quarantined: Mixed,
+      released: Mixed,
     },
     { ...options, collection: 'feeds' },
   );
@@ -487,7 +493,16 @@ function schemas() {
     { ...options, collection: 'batches' },
   );
   const outbox = new Schema(
-    { _id: Mixed, job: String, tries: Number, at: Date, error: Mixed, doing: Mixed, instead: Mixed },
+    {
+      _id: Mixed,
+      job: String,
+      tries: Number,
+      at: Date,
+      error: Mixed,
+      doing: Mixed,
+      instead: Mixed,
+      without: { type: [Number], default: undefined },
+    },
     { ...options, collection: 'outbox' },
   );
   outbox.index({ at: 1 });
@@ -648,11 +663,16 @@ export function defineModels(connection: Connection): Record<Name, Model<unknown
 }
 
 /** Work waits until the collections and their indexes stand (transactions cannot create them in passing). */
-export async function buildIndexes(models: Record<Name, Model<unknown>>): Promise<void> {
-  for (const model of Object.values(models)) {
-    await model.createCollection();
-    await model.createIndexes();
-  }
+export async function buildIndexes(connection: Connection, models: Record<Name, Model<unknown>>): Promise<void> {
+  const stored = await (connection.db as driver.Db).listCollections({}, { nameOnly: true }).toArray();
+  const existing = new Set(stored.map(({ name }) => name));
+  await Promise.all(
+    Object.values(models).map(async (model) => {
+      if (!existing.has(model.collection.collectionName)) await model.createCollection();
+      const specs = model.schema.indexes().map(([key, { background: _, ...rest }]) => ({ key, ...rest }));
+      if (specs.length > 0) await model.collection.createIndexes(specs as driver.IndexDescription[]);
+    }),
+  );
 }
 
 export const mongo = mongoose.mongo;

@@ -81,7 +81,7 @@ export async function openStore(uri: string, options: StoreOptions = {}): Promis
     await connection.asPromise();
     await checkMongo(connection);
     const models = defineModels(connection);
-    await buildIndexes(models);
+    await buildIndexes(connection, models);
     return makeStore(connection, (name) => models[name].collection.collectionName);
   } catch (error) {
     await connection.close().catch(() => undefined);
