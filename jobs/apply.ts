@@ -2,6 +2,7 @@ import { defineJob } from '../src/queue/job.ts';
 import { advanceRun } from '../src/run/advance.ts';
 import { applyBatch } from '../src/run/applyBatch.ts';
 import type { JobContext } from './context.ts';
+import { noting } from './noting.ts';
 import { BatchPayload } from './payloads.ts';
 
 /**
@@ -15,7 +16,7 @@ export const apply = defineJob({
   concurrency: { global: 1, here: 1 },
 
   async handle(id, context: JobContext) {
-    const settles = await applyBatch(context, id);
+    const settles = await noting(context, id, 'apply', () => applyBatch(context, id));
     if (settles) await context.queues.add([{ ...id, job: settles }]);
     await advanceRun(context, id.run);
   },

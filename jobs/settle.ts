@@ -3,6 +3,7 @@ import { defineJob, type Job } from '../src/queue/job.ts';
 import { settleBatch } from '../src/reconcile/settleBatch.ts';
 import { advanceRun } from '../src/run/advance.ts';
 import type { JobContext } from './context.ts';
+import { noting } from './noting.ts';
 import { BatchPayload } from './payloads.ts';
 
 /** The shape that subscribe, expire and purge share: re-derive what is true of the batch's learners, write the difference. */
@@ -13,7 +14,7 @@ export function settling(kind: SettleKind): Job<JobContext> {
     retry: { attempts: 5, delay: 200 },
 
     async handle(id, context: JobContext) {
-      await settleBatch(context, id, kind);
+      await noting(context, id, kind, () => settleBatch(context, id, kind));
       await advanceRun(context, id.run);
     },
   });

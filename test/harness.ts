@@ -53,6 +53,7 @@ export class TestMuster {
   store!: Store;
   queues!: Queues;
   context!: JobContext;
+  mongodbUri = '';
   redisUrl = '';
   #workers: Workers | undefined;
   #relay: NodeJS.Timeout | undefined;
@@ -60,6 +61,7 @@ export class TestMuster {
   #files = 0;
 
   async open(uri: string, redisUrl: string, prefix: string): Promise<void> {
+    this.mongodbUri = uri;
     this.store = await openStore(uri);
     this.queues = new Queues(
       connectRedis(redisUrl, 'producer', () => undefined),

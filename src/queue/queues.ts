@@ -44,6 +44,12 @@ export class Queues {
     }
   }
 
+  /** BullMQ's state of a job: `waiting`, `active`, `delayed` …; null = it has none of that id. */
+  async stateOf(id: string, name: JobName): Promise<string | null> {
+    const state = await this.queue(name).getJobState(id);
+    return state === 'unknown' ? null : state;
+  }
+
   async addImport(run: string): Promise<void> {
     await this.queue('import').add('import', { run }, { ...this.#options('import'), jobId: `import-${run}` });
   }

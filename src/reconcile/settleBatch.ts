@@ -1,38 +1,120 @@
+import type { Change } from '../domain/change.ts';
 import type { CourseId, LearnerId, RunId } from '../domain/ids.ts';
 import type { Membership } from '../domain/learner.ts';
 import { type Ending, endingsOf, type SettleKind, type Settlement, settle } from '../domain/settle.ts';
 import type { Structure } from '../domain/structure.ts';
+import { recordAudit } from '../store/auditChain.ts';
+import { isPermanent } from '../store/failures.ts';
 import { readWindowOption } from '../store/feeds.ts';
 import { learnersById } from '../store/learners.ts';
-import type { AuditDoc, BatchDoc, BatchId } from '../store/models.ts';
+import type { AuditDoc, BatchDoc, BatchId, RunDoc, SetAsideDoc } from '../store/models.ts';
+import { whyOf } from '../store/runs.ts';
 import type { Services } from '../store/services.ts';
+import { setAside } from '../store/setAside.ts';
 import type { Session } from '../store/store.ts';
 import { readStructure } from '../store/structure.ts';
 import { readSubscriptions, writeSettlements } from '../store/subscriptions.ts';
+import { oneByOne, TRIES_TOGETHER } from './oneByOne.ts';
 
 /**
  * Brings the subscriptions of one batch's learners in line with the stored facts, in one transaction with the
  * removal of its outbox entry. Level-triggered: late, doubled or mistaken calls write what is true now, or nothing.
+ * A learner who cannot be settled is set aside and does not stop the others (R27).
  */
 export async function settleBatch(services: Services, id: BatchId, kind: SettleKind): Promise<void> {
+  const { store, log } = services;
+  const [batch, run, entry] = await Promise.all([
+    store.batches.findOne({ _id: id }),
+    store.runs.findOne({ _id: id.run }, { projection: { by: 1, feed: 1, kind: 1, source: 1 } }),
+    store.outbox.findOneAndUpdate({ _id: id, job: kind }, { $inc: { tries: 1 } }, { returnDocument: 'after' }),
+  ]);
+  if (!batch || !run || !entry) return;
+  const items = itemsOf(batch, new Map(entry.instead ?? [])).filter(({ learner }) => !entry.without?.includes(learner));
+  if (entry.tries <= TRIES_TOGETHER) {
+    try {
+      return await store.transaction(async (session) => {
+        // Deleted last: a worker that dies before holds no lock that the next one would have to wait for.
+        if (!(await store.outbox.findOne({ _id: id, job: kind }, { session }))) return;
+        await settleItems(services, session, run, batch, kind, items, kind);
+        await store.outbox.deleteOne({ _id: id, job: kind }, { session });
+      });
+    } catch (error) {
+      if (!isPermanent(error)) throw error;
+      log.warn({ ...id, job: kind, code: (error as { code?: unknown }).code }, 'batch is settled one by one');
+    }
+  }
+  const here = await oneByOne(
+    services,
+    entry,
+    items,
+    (item) => settleItem(services, run, batch, kind, item),
+    async ({ learner, change }, error) => {
+      const groups = (change?.memberships ?? []).map(({ group }) => group);
+      await setAside(services, { run, batch: id.batch, job: kind, learner, groups, error });
+    },
+  );
+  if (here) await store.outbox.deleteOne({ _id: id, job: kind });
+}
+
+/** One learner of a batch that is to be settled. */
+interface Item {
+  readonly learner: LearnerId;
+  readonly change?: Change;
+}
+
+function itemsOf({ changes, learners }: BatchDoc, actual: ReadonlyMap<LearnerId, LearnerId>): Item[] {
+  if (learners) return learners.map((learner) => ({ learner }));
+  return changes
+    .filter(({ memberships }) => memberships.length > 0)
+    .map((change) => ({ learner: actual.get(change.learner) ?? change.learner, change }));
+}
+
+type SettlingRun = Pick<RunDoc, '_id' | 'by' | 'feed' | 'kind' | 'source'>;
+
+async function settleItem(
+  services: Services,
+  run: SettlingRun,
+  batch: BatchDoc,
+  kind: SettleKind,
+  item: Item,
+): Promise<void> {
+  await services.store.transaction((session) =>
+    settleItems(services, session, run, batch, kind, [item], `${kind}-${item.learner}`),
+  );
+}
+
+async function settleItems(
+  services: Services,
+  session: Session,
+  run: SettlingRun,
+  batch: BatchDoc,
+  kind: SettleKind,
+  items: readonly Item[],
+  step: string,
+): Promise<void> {
   const { store, clock } = services;
-  const batch = await store.batches.findOne({ _id: id });
-  const run = await store.runs.findOne({ _id: id.run }, { projection: { by: 1, feed: 1, kind: 1 } });
-  if (!batch || !run) return;
-  await store.transaction(async (session) => {
-    const entry = await store.outbox.findOneAndDelete({ _id: id, job: kind }, { session });
-    if (!entry) return;
-    const now = clock.now();
-    const actual = new Map(entry.instead ?? []);
-    const structure = await readStructure(store, session);
-    const orders = ordersOf(batch, structure).map((order) => ({
-      ...order,
-      learner: actual.get(order.learner) ?? order.learner,
-    }));
-    const settlements = await settleLearners(services, session, { orders, structure, kind, now, run: id.run });
-    const audit = auditOf(id, kind, run.by, run.feed ?? run.kind, now, settlements);
-    if (audit) await store.audit.insertOne(audit, { session });
-  });
+  const now = clock.now();
+  const structure = await readStructure(store, session);
+  const orders = items.map(({ learner, change }) => ({
+    learner,
+    endings: change ? endingsOf(change, structure) : [],
+    ...(batch.lost && { lost: batch.lost }),
+  }));
+  const settlements = await settleLearners(services, session, { orders, structure, kind, now, run: run._id });
+  const audit = auditOf(batch._id, step, run.by, whyOf(run), now, settlements);
+  if (audit) await recordAudit(store, session, audit);
+}
+
+/** Settles a learner whose settlement was set aside. */
+export async function settleSetAside(services: Services, { run: id, batch: number, job, learner }: SetAsideDoc) {
+  const { store } = services;
+  const run = await store.runs.findOne({ _id: id });
+  const batch = await store.batches.findOne({ _id: { run: id, batch: number } });
+  if (!run || !batch || job === 'apply') return;
+  const audits = await store.audit.find({ _id: { run: id, batch: number, step: 'apply' } }).toArray();
+  const items = itemsOf(batch, new Map(audits.flatMap(({ instead }) => instead ?? [])));
+  const item = items.find((one) => one.learner === learner);
+  if (item) await settleItem(services, run, batch, job, item);
 }
 
 /** One learner to settle, with what its removals do to courses. */
@@ -43,13 +125,6 @@ export interface SettleOrder {
   readonly lost?: NonNullable<BatchDoc['lost']>;
   readonly grant?: ReadonlySet<CourseId>;
   readonly revoke?: ReadonlySet<CourseId>;
-}
-
-function ordersOf({ changes, learners, lost }: BatchDoc, structure: Structure): SettleOrder[] {
-  if (learners) return learners.map((learner) => ({ learner, endings: [], ...(lost && { lost }) }));
-  return changes
-    .filter(({ memberships }) => memberships.length > 0)
-    .map((change) => ({ learner: change.learner, endings: endingsOf(change, structure) }));
 }
 
 export interface SettleWork {

@@ -4,6 +4,7 @@ import type { RunDoc } from '../store/models.ts';
 import { hasWork, ofRun } from '../store/outbox.ts';
 import { moveRun, readRun } from '../store/runs.ts';
 import type { Services } from '../store/services.ts';
+import { supersedeSetAside } from '../store/setAside.ts';
 import { NO_SUBSCRIPTIONS, type Outcome, type SubscriptionCounts } from './outcome.ts';
 
 /**
@@ -52,6 +53,7 @@ export async function finishRun(services: Services, run: RunDoc): Promise<boolea
       session,
     });
     if (!done || !outcome || run.kind !== 'feed' || run.feed === null) return done;
+    if (run.mode === 'full') await supersedeSetAside(store, run, outcome.readAt, session);
     const { learners, memberships } = outcome.held;
     await store.feeds.updateOne(
       { _id: run.feed },
@@ -65,6 +67,15 @@ export async function finishRun(services: Services, run: RunDoc): Promise<boolea
   });
   if (moved && outcome && run.feed !== null) await tidy(services, run.feed, outcome);
   return moved;
+}
+
+/** Sums up a run once more, that has ended: a set-aside operation of it has succeeded since. */
+export async function recount(services: Services, id: RunId): Promise<void> {
+  const { store } = services;
+  const run = await readRun(store, id);
+  if (run?.state !== 'completed') return;
+  const figures = run.outcome ? 'outcome.subscriptions' : 'report.subscriptions';
+  await store.runs.updateOne({ _id: id }, { $set: { [figures]: await countEvents(services, id) } });
 }
 
 async function countEvents({ store }: Services, run: RunId): Promise<SubscriptionCounts> {
@@ -108,6 +119,7 @@ async function tidy(services: Services, feed: string, outcome: Outcome): Promise
   const { store } = services;
   await dropTables(services, feed);
   const seen = new Date(outcome.readAt.getTime() - LOOK_AGAIN_MARGIN);
+  await store.feeds.updateOne({ _id: feed }, { $pull: { lookAgain: { at: { $lte: seen } } } });
   const left = {
     $filter: {
       input: '$lookAgain',

@@ -3,18 +3,18 @@ import type { Change } from '../domain/change.ts';
 import type { LearnerId } from '../domain/ids.ts';
 import type { Learner } from '../domain/learner.ts';
 import { endingsOf, type SettleKind } from '../domain/settle.ts';
+import { oneByOne, TRIES_TOGETHER } from '../reconcile/oneByOne.ts';
 import { auditOf, settleLearners } from '../reconcile/settleBatch.ts';
+import { recordAudit } from '../store/auditChain.ts';
 import { isPermanent } from '../store/failures.ts';
 import { learnersByExternalId, learnersById, toLearnerDoc } from '../store/learners.ts';
 import type { AuditDoc, BatchDoc, BatchId, OutboxDoc, RunDoc } from '../store/models.ts';
 import { ENQUEUED_BY_WRITER } from '../store/outbox.ts';
+import { whyOf } from '../store/runs.ts';
 import type { Services } from '../store/services.ts';
-import { setAside } from '../store/setAside.ts';
+import { lookAgainAt, setAside } from '../store/setAside.ts';
 import type { Session } from '../store/store.ts';
 import { readStructure } from '../store/structure.ts';
-
-/** Tries of a whole batch, after which its changes are applied one by one. */
-const TRIES_TOGETHER = 4;
 
 /**
  * Writes one batch of the plan: learners, memberships, audit entry and what is to be settled, in one transaction.
@@ -40,7 +40,7 @@ export async function applyBatch(services: Services, id: BatchId): Promise<Settl
       );
     }
   }
-  return applyOneByOne(services, run, batch);
+  return applyOneByOne(services, run, batch, entry);
 }
 
 async function applyTogether(
@@ -64,6 +64,7 @@ async function passOn(
   session: Session,
   batch: BatchDoc,
   instead: OutboxDoc['instead'] & object,
+  without: readonly LearnerId[] = [],
 ): Promise<SettleKind | null> {
   const filter = { _id: batch._id, job: 'apply' as const };
   if (batch.settle === null) await store.outbox.deleteOne(filter, { session });
@@ -73,8 +74,9 @@ async function passOn(
       tries: 0,
       at: new Date(clock.now().getTime() + ENQUEUED_BY_WRITER),
       ...(instead.length > 0 && { instead }),
+      ...(without.length > 0 && { without: [...without] }),
     };
-    await store.outbox.updateOne(filter, { $set: next }, { session });
+    await store.outbox.updateOne(filter, { $set: next, $unset: { error: '', doing: '' } }, { session });
   }
   return batch.settle;
 }
@@ -83,8 +85,9 @@ async function writeChanges(
   services: Services,
   session: Session,
   run: RunDoc,
-  { _id: id }: BatchDoc,
+  { _id: id }: Pick<BatchDoc, '_id'>,
   changes: readonly Change[],
+  alone = '',
 ): Promise<void> {
   const { store } = services;
   const created = changes.filter(({ create }) => create).map((change) => createLearner(change));
@@ -101,7 +104,7 @@ async function writeChanges(
   );
   const keeping = updates.filter(({ memberships }) => memberships.some(({ courses }) => courses === 'keep'));
   // What a group gives must be an active subscription before `keep` can turn it into a direct grant (R6).
-  if (keeping.length > 0) await settleKeeping(services, session, run, id, keeping, 'before');
+  if (keeping.length > 0) await settleKeeping(services, session, run, id, keeping, 'before', alone);
   const ops = [];
   for (const change of updates) {
     const before = live.get(change.learner);
@@ -115,7 +118,7 @@ async function writeChanges(
     const { matchedCount } = await store.learners.bulkWrite(ops, { session, ordered: true });
     if (matchedCount !== ops.length) throw new Error('A learner was changed by another worker meanwhile.');
   }
-  if (keeping.length > 0) await settleKeeping(services, session, run, id, keeping, 'after');
+  if (keeping.length > 0) await settleKeeping(services, session, run, id, keeping, 'after', alone);
 }
 
 /**
@@ -139,6 +142,7 @@ async function settleKeeping(
   id: BatchId,
   changes: readonly Change[],
   when: 'before' | 'after',
+  alone: string,
 ): Promise<void> {
   const now = services.clock.now();
   const structure = await readStructure(services.store, session);
@@ -150,8 +154,8 @@ async function settleKeeping(
   // `expire` must not go ahead of a purge of the same change: that settlement follows by itself.
   const safe = orders.filter(({ learner }) => when === 'before' || !hasOption(changes, learner, 'purge'));
   const settlements = await settleLearners(services, session, { orders: safe, structure, kind, now, run: run._id });
-  const audit = auditOf(id, `keep-${when}`, run.by, run.feed ?? run.kind, now, settlements);
-  if (audit) await services.store.audit.insertOne(audit, { session });
+  const audit = auditOf(id, `keep-${when}${alone}`, run.by, whyOf(run), now, settlements);
+  if (audit) await recordAudit(services.store, session, audit);
 }
 
 function hasOption(changes: readonly Change[], learner: LearnerId, option: string): boolean {
@@ -166,36 +170,64 @@ function applyAudit(id: BatchId, run: RunDoc, at: Date, changes: readonly Change
     _id: { ...id, step },
     at,
     by: run.by,
-    why: run.feed ?? run.kind,
+    why: whyOf(run),
     learners,
     counts: { applied: changes.length },
   };
 }
 
 /** Each change in a transaction of its own; what fails for good is set aside with its error (R27). */
-async function applyOneByOne(services: Services, run: RunDoc, batch: BatchDoc): Promise<SettleKind | null> {
+async function applyOneByOne(
+  services: Services,
+  run: RunDoc,
+  batch: BatchDoc,
+  entry: OutboxDoc,
+): Promise<SettleKind | null> {
   const { store, clock } = services;
-  const instead: [LearnerId, LearnerId][] = [];
-  const applied: Change[] = [];
-  for (const change of batch.changes) {
-    try {
-      const actual = change.create ? await existing(services, change) : undefined;
-      const done = actual && actual !== change.learner ? asUpdate(change, actual) : actual ? undefined : change;
-      if (actual && actual !== change.learner) instead.push([change.learner, actual]);
-      if (done) await store.transaction((session) => writeChanges(services, session, run, batch, [done]));
-      applied.push(change);
-    } catch (error) {
-      if (!isPermanent(error)) throw error;
-      await setAside(services, { run, batch: batch._id.batch, job: 'apply', change, error });
-    }
-  }
+  const { batch: number } = batch._id;
+  const here = await oneByOne(
+    services,
+    entry,
+    batch.changes,
+    async (change) => {
+      const done = await actualChange(services, change);
+      const alone = `-${change.learner}`;
+      if (done) await store.transaction((session) => writeChanges(services, session, run, batch, [done], alone));
+    },
+    async (change, error) => {
+      const { learner } = change;
+      const groups = change.memberships.map(({ group }) => group);
+      await setAside(services, { run, batch: number, job: 'apply', learner, groups, change, error });
+    },
+  );
+  if (!here) return null;
+  const aside = await store.setAside.find({ run: run._id, batch: number, job: 'apply' }).toArray();
+  const missing = new Set(aside.map(({ learner }) => learner));
+  const applied = batch.changes.filter(({ learner }) => !missing.has(learner));
+  const instead = await insteadOf(services, applied);
   return store.transaction(async (session) => {
     const waiting = await store.outbox.findOne({ _id: batch._id, job: 'apply' }, { session });
     if (!waiting) return null;
     const audit = applyAudit(batch._id, run, clock.now(), applied);
     await store.audit.insertOne({ ...audit, ...(instead.length > 0 && { instead }) }, { session });
-    return passOn(services, session, batch, instead);
+    return passOn(services, session, batch, instead, [...missing]);
   });
+}
+
+/** The change as it can be applied now: of the learner that another source made since the plan, where it creates one. Undefined: done already. */
+async function actualChange(services: Services, change: Change): Promise<Change | undefined> {
+  const actual = change.create ? await existing(services, change) : undefined;
+  if (actual === undefined) return change;
+  return actual === change.learner ? undefined : asUpdate(change, actual);
+}
+
+async function insteadOf(services: Services, changes: readonly Change[]): Promise<[LearnerId, LearnerId][]> {
+  const instead: [LearnerId, LearnerId][] = [];
+  for (const change of changes) {
+    const actual = change.create ? await existing(services, change) : undefined;
+    if (actual !== undefined && actual !== change.learner) instead.push([change.learner, actual]);
+  }
+  return instead;
 }
 
 /** The learner of that External ID whom another source made since the plan, or this batch in an earlier try. */
@@ -219,27 +251,28 @@ function asUpdate({ create: _, ...change }: Change, learner: LearnerId): Change 
   };
 }
 
-/** Tries a set-aside change once more. True where it is applied and settled now. */
-export async function applySetAside(services: Services, run: RunDoc, batch: number, change: Change): Promise<true> {
+/**
+ * Applies and settles a set-aside change, as if it had succeeded at first. Where another source has made the learner
+ * since, the feed reads the learner's rows again, so that its table comes to name the real one.
+ */
+export async function applySetAside(services: Services, run: RunDoc, batch: number, change: Change): Promise<void> {
   const { store, clock } = services;
-  const actual = change.create ? await existing(services, change) : undefined;
-  const done = actual ? asUpdate(change, actual) : change;
+  const { create: _, ...applied } = change;
+  const done = (await actualChange(services, change)) ?? applied;
+  const id = { run: run._id, batch };
+  const alone = `-${change.learner}`;
   await store.transaction(async (session) => {
     const now = clock.now();
-    const id = { run: run._id, batch };
-    await writeChanges(services, session, run, { _id: id, settle: null, creates: false, changes: [done] }, [done]);
+    await writeChanges(services, session, run, { _id: id }, [done], alone);
     const structure = await readStructure(store, session);
     const orders = [{ learner: done.learner, endings: endingsOf(done, structure) }];
-    const settlements = await settleLearners(services, session, {
-      orders,
-      structure,
-      kind: 'purge',
-      now,
-      run: run._id,
-    });
-    await store.audit.insertOne(applyAudit(id, run, now, [done], `retry-${done.learner}`), { session });
-    const audit = auditOf(id, `retry-settle-${done.learner}`, run.by, run.feed ?? run.kind, now, settlements);
-    if (audit) await store.audit.insertOne(audit, { session });
+    const work = { orders, structure, kind: 'purge' as const, now, run: run._id };
+    const settlements = await settleLearners(services, session, work);
+    const instead: AuditDoc['instead'] = done.learner === change.learner ? [] : [[change.learner, done.learner]];
+    const entry = applyAudit(id, run, now, [done], `retry${alone}`);
+    await recordAudit(store, session, { ...entry, ...(instead.length > 0 && { instead }) });
+    const audit = auditOf(id, `retry-settle${alone}`, run.by, whyOf(run), now, settlements);
+    if (audit) await recordAudit(store, session, audit);
+    if (instead.length > 0 && run.feed !== null) await lookAgainAt(store, run.feed, [change.learner], now, session);
   });
-  return true;
 }

@@ -3,11 +3,12 @@ import type { Queues } from '../queue/queues.ts';
 import { relay } from '../queue/relay.ts';
 import type { RunDoc } from '../store/models.ts';
 import type { Services } from '../store/services.ts';
-import { retryLater } from '../store/setAside.ts';
+import { beginRetry } from '../store/setAside.ts';
 import { advanceRun } from './advance.ts';
-import { applySetAside } from './applyBatch.ts';
 import { abandonedRuns } from './drive.ts';
+import { retrySetAside } from './retryQueue.ts';
 import { spreadStructure } from './structureChange.ts';
+import { tellRuns } from './tell.ts';
 import { settleDueWindows } from './windows.ts';
 
 /** Set-aside operations retried a round. */
@@ -15,13 +16,20 @@ const RETRIES = 20;
 
 /**
  * One round of what a worker does besides its jobs: whatever was left behind by a killed process, lost with Redis, or
- * has become due is found in the database and taken up. Any number of workers may do this at once.
+ * has become due is found in the database and taken up. Any number of workers may do this at once. What fails, as all
+ * that needs Redis does while it is away, does not keep the rest from being done. Throws the first error.
  */
 export async function sweep(services: Services, queues: Queues): Promise<void> {
-  await relay(services, queues);
-  await takeUpRuns(services, queues);
-  await settleDueWindows(services);
-  await retrySetAside(services);
+  const rounds = [
+    () => relay(services, queues),
+    () => takeUpRuns(services, queues),
+    () => settleDueWindows(services),
+    () => retryDue(services),
+    () => tellRuns(services),
+  ];
+  const errors: unknown[] = [];
+  for (const round of rounds) await round().catch((error: unknown) => errors.push(error));
+  if (errors.length > 0) throw errors[0];
 }
 
 async function takeUpRuns(services: Services, queues: Queues): Promise<void> {
@@ -43,20 +51,11 @@ async function isBlocked({ store }: Services, { _id, feed, preview }: RunDoc): P
 }
 
 /** Operations set aside whose time has come (R27). */
-async function retrySetAside(services: Services): Promise<void> {
+async function retryDue(services: Services): Promise<void> {
   const { store, clock } = services;
   const due = await store.setAside
     .find({ retryAt: { $lte: clock.now() } })
     .limit(RETRIES)
     .toArray();
-  for (const doc of due) {
-    const run = await store.runs.findOne({ _id: doc.run });
-    if (!run || !doc.change) continue;
-    try {
-      await applySetAside(services, run, doc.batch, doc.change);
-      await store.setAside.deleteOne({ _id: doc._id });
-    } catch (error) {
-      await retryLater(services, doc, error, Math.random());
-    }
-  }
+  for (const doc of due) if (await beginRetry(services, doc, Math.random())) await retrySetAside(services, doc);
 }

@@ -7,6 +7,13 @@ export function isPermanent(error: unknown): boolean {
   return PERMANENT.has(Number(error.code)) || error instanceof mongo.MongoInvalidArgumentError;
 }
 
+/** Trouble with the server or the network, or a conflict: not the operation's fault. */
+export function isTransient(error: unknown): boolean {
+  if (!(error instanceof mongo.MongoError) || error instanceof mongo.MongoInvalidArgumentError) return false;
+  if (error.hasErrorLabel('TransientTransactionError') || error.hasErrorLabel('RetryableWriteError')) return true;
+  return !(error instanceof mongo.MongoServerError);
+}
+
 // BadValue, TypeMismatch, DocumentValidationFailure, BSONObjectTooLarge, DuplicateKey
 const PERMANENT: ReadonlySet<number> = new Set([2, 14, 121, 10334, 11000]);
 

@@ -51,7 +51,8 @@ export async function learnersByEmail(
 /** Learners at which the feed must look again, though their rows are as they were (R21). */
 export async function learnersToLookAt(store: Store, feed: SourceName): Promise<LearnerId[]> {
   const docs = await store.learners.find({ 'lookAgain.feed': feed }, { projection: { _id: 1 } }).toArray();
-  return docs.map((doc) => doc._id);
+  const marked = await store.feeds.findOne({ _id: feed }, { projection: { lookAgain: 1 } });
+  return [...new Set([...docs.map((doc) => doc._id), ...(marked?.lookAgain ?? []).map(({ learner }) => learner)])];
 }
 
 export async function memberIds(store: Store, groups: readonly GroupId[]): Promise<LearnerId[]> {

@@ -1,4 +1,4 @@
-import type { RunId } from '../domain/ids.ts';
+import type { LearnerId, RunId } from '../domain/ids.ts';
 import type { OutboxDoc } from './models.ts';
 import type { Store } from './store.ts';
 
@@ -33,3 +33,36 @@ export async function postpone(store: Store, entries: readonly OutboxDoc[], at: 
 
 /** Work that is enqueued by the one who writes it: the relay looks this much later, ms, whether it is still there. */
 export const ENQUEUED_BY_WRITER = 5_000;
+
+/** Work on one learner of an entry begins: how often it has begun without coming to its end. 0 = the entry is gone. */
+export async function beginOne(store: Store, { _id, job }: OutboxDoc, learner: LearnerId): Promise<number> {
+  const tries = { $cond: [{ $eq: ['$doing.learner', learner] }, { $add: ['$doing.tries', 1] }, 1] };
+  const entry = await store.outbox.findOneAndUpdate({ _id, job }, [{ $set: { doing: { learner, tries } } }], {
+    returnDocument: 'after',
+  });
+  return entry?.doing?.tries ?? 0;
+}
+
+/** The learner is not to blame for how this try came to its end. */
+export async function endOne(store: Store, { _id, job }: OutboxDoc): Promise<void> {
+  await store.outbox.updateOne({ _id, job, doing: { $exists: true } }, { $set: { 'doing.tries': 0 } });
+}
+
+const FIRST_DELAY = 500;
+const LAST_DELAY = 300_000;
+
+/**
+ * A job has failed as a whole: its entry says so, and the relay brings it back after a delay that doubles with each
+ * try, up to five minutes, with jitter of a tenth. `random` in [0, 1).
+ */
+export async function entryFailed(
+  store: Store,
+  { _id, job }: Pick<OutboxDoc, '_id' | 'job'>,
+  error: NonNullable<OutboxDoc['error']>,
+  { now, random }: { now: Date; random: number },
+): Promise<void> {
+  const entry = await store.outbox.findOne({ _id, job }, { projection: { tries: 1 } });
+  if (!entry) return;
+  const delay = Math.min(FIRST_DELAY * 2 ** entry.tries, LAST_DELAY) * (0.95 + random / 10);
+  await store.outbox.updateOne({ _id, job }, { $set: { error, at: new Date(now.getTime() + delay) } });
+}

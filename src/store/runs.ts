@@ -1,4 +1,5 @@
 import type { RunId, SourceName } from '../domain/ids.ts';
+import { NEWS } from '../domain/news.ts';
 import { mayFollow, type RunState } from '../domain/run.ts';
 import type { RunDoc } from './models.ts';
 import { type Session, type Store, within } from './store.ts';
@@ -12,7 +13,7 @@ export type RunFields = Partial<Omit<RunDoc, '_id' | 'state' | 'history'>>;
  */
 export async function moveRun(
   store: Store,
-  run: { _id: RunId; state: RunState; attempt?: number },
+  run: Pick<RunDoc, '_id' | 'state' | 'kind' | 'preview'> & { attempt?: number },
   to: RunState,
   {
     by,
@@ -24,11 +25,12 @@ export async function moveRun(
   }: { by: string; at: Date; note?: string; set?: RunFields; unset?: (keyof RunFields)[]; session?: Session },
 ): Promise<boolean> {
   if (!mayFollow(run.state, to)) return false;
+  const tells = run.kind === 'feed' && !run.preview && NEWS.includes(to);
   const filter = { _id: run._id, state: run.state, ...(run.attempt !== undefined && { attempt: run.attempt }) };
   const { modifiedCount } = await store.runs.updateOne(
     filter,
     {
-      $set: { ...set, state: to },
+      $set: { ...set, state: to, ...(tells && { tell: at }) },
       $push: { history: { state: to, at, by, ...(note && { note }) } },
       ...(unset && unset.length > 0 && { $unset: Object.fromEntries(unset.map((key) => [key, ''])) }),
     },
@@ -67,4 +69,9 @@ export async function supersedeHeld(store: Store, by: RunDoc, at: Date): Promise
     $set: { state: 'superseded', finishedAt: at },
     $push: { history: { state: 'superseded', at, by: by._id } },
   });
+}
+
+/** Why the run changes what it changes, in the audit: the feed, or the command. */
+export function whyOf({ kind, feed, source }: Pick<RunDoc, 'kind' | 'feed' | 'source'>): string {
+  return kind === 'feed' ? (feed ?? kind) : source.name;
 }

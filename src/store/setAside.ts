@@ -1,63 +1,124 @@
 import type { Change } from '../domain/change.ts';
+import { MusterError } from '../domain/errors.ts';
+import type { GroupId, LearnerId } from '../domain/ids.ts';
 import type { SettleKind } from '../domain/settle.ts';
 import { isDuplicateKey } from './failures.ts';
-import type { RunDoc, SetAsideDoc } from './models.ts';
+import type { BatchId, RunDoc, SetAsideDoc } from './models.ts';
 import type { Services } from './services.ts';
+import type { Session, Store } from './store.ts';
+
+/** One operation kills its worker each time: it waits for a person, since trying it again would kill the next one. */
+export class WorkerDied extends MusterError {
+  readonly code = 'worker-died';
+  constructor(times: number) {
+    super(
+      `The worker ended ${times} times while it was at this learner, and nothing of it was written; the others went on. ` +
+        "Look into the worker's log, then retry or discard it by hand.",
+    );
+  }
+}
 
 interface Failure {
-  readonly run: RunDoc;
+  readonly run: Pick<RunDoc, '_id' | 'feed'>;
   readonly batch: number;
   readonly job: 'apply' | SettleKind;
-  readonly change: Change;
+  readonly learner: LearnerId;
+  readonly groups: readonly GroupId[];
+  /** For `apply`: what could not be applied. */
+  readonly change?: Change;
   readonly error: unknown;
 }
 
-/** Keeps an operation that cannot be applied, with its error, until it succeeds or a person discards it (R27). */
-export async function setAside({ store, clock }: Services, { run, batch, job, change, error }: Failure): Promise<void> {
+/** `r1-1000001-17`, and for settlements `r1-1000001-17-expire`. */
+export function setAsideId({ run, batch }: BatchId, learner: LearnerId, job: SetAsideDoc['job']): string {
+  return `${run}-${batch}-${learner}${job === 'apply' ? '' : `-${job}`}`;
+}
+
+/**
+ * Keeps an operation that cannot be done, with its error, until it succeeds, a newer run of its feed takes its place,
+ * or a person discards it (R27). The feed looks at the learner again in its next run.
+ */
+export async function setAside({ store, clock }: Services, failure: Failure): Promise<void> {
+  const { run, batch, job, learner, groups, change, error } = failure;
   const now = clock.now();
+  const what = describe(error);
   const doc: Omit<SetAsideDoc, '_id' | 'tries' | 'createdAt'> = {
     run: run._id,
     batch,
     feed: run.feed,
     job,
-    learner: change.learner,
-    groups: change.memberships.map(({ group }) => group),
-    error: describe(error),
-    retryAt: new Date(now.getTime() + FIRST_RETRY),
-    change,
+    learner,
+    groups: [...groups],
+    error: what,
+    retryAt: error instanceof WorkerDied ? null : new Date(now.getTime() + FIRST_RETRY),
+    ...(change && { change }),
   };
   await store.setAside.updateOne(
-    { _id: `${run._id}-${batch}-${change.learner}` },
-    { $set: doc, $setOnInsert: { createdAt: now }, $push: { tries: { at: now, message: describe(error).message } } },
+    { _id: setAsideId({ run: run._id, batch }, learner, job) },
+    { $set: doc, $setOnInsert: { createdAt: now }, $push: { tries: { at: now, message: what.message } } },
     { upsert: true },
+  );
+  if (run.feed !== null && job === 'apply') await lookAgainAt(store, run.feed, [learner], now);
+}
+
+/** The feed's next run reads the rows of these learners again, whether or not there are such learners yet. */
+export async function lookAgainAt(
+  store: Store,
+  feed: string,
+  learners: readonly LearnerId[],
+  at: Date,
+  session?: Session,
+): Promise<void> {
+  const marks = learners.map((learner) => ({ learner, at }));
+  await store.feeds.updateOne(
+    { _id: feed },
+    { $push: { lookAgain: { $each: marks } } },
+    { ...(session && { session }) },
   );
 }
 
 const FIRST_RETRY = 60_000;
 const LAST_RETRY = 6 * 3_600_000;
 
-/** After a failed retry: the next one, twice as far away each time, with jitter of a tenth. `random` in [0, 1). */
-export async function retryLater(
-  { store, clock }: Services,
-  doc: SetAsideDoc,
-  error: unknown,
-  random: number,
-): Promise<void> {
-  const now = clock.now();
-  const delay = Math.min(FIRST_RETRY * 2 ** doc.tries.length, LAST_RETRY) * (0.95 + random / 10);
+/** How long to wait after so many tries, ms: twice as long each time, up to six hours, with jitter of a tenth. `random` in [0, 1). */
+export function retryDelay(tries: number, random: number): number {
+  return Math.min(FIRST_RETRY * 2 ** tries, LAST_RETRY) * (0.95 + random / 10);
+}
+
+/**
+ * A try begins: the next one is put off beforehand, so that a try that kills its worker is not repeated at once, and
+ * of several workers one alone gets it. False: another has it, or it is gone.
+ */
+export async function beginRetry({ store, clock }: Services, doc: SetAsideDoc, random: number): Promise<boolean> {
+  const retryAt = new Date(clock.now().getTime() + retryDelay(doc.tries.length, random));
+  const { modifiedCount } = await store.setAside.updateOne(
+    { _id: doc._id, retryAt: doc.retryAt },
+    { $set: { retryAt } },
+  );
+  return modifiedCount === 1;
+}
+
+/** A try has failed. */
+export async function retryFailed({ store, clock }: Services, doc: SetAsideDoc, error: unknown): Promise<void> {
+  const what = describe(error);
   await store.setAside.updateOne(
     { _id: doc._id },
-    {
-      $set: { error: describe(error), retryAt: new Date(now.getTime() + delay) },
-      $push: { tries: { at: now, message: describe(error).message } },
-    },
+    { $set: { error: what }, $push: { tries: { at: clock.now(), message: what.message } } },
   );
 }
 
+/** Operations of older runs of the feed, at whose learners the run has looked again: what it found takes their place. */
+export async function supersedeSetAside(store: Store, run: RunDoc, readAt: Date, session: Session): Promise<void> {
+  const older = { feed: run.feed, job: 'apply' as const, run: { $ne: run._id }, createdAt: { $lt: readAt } };
+  await store.setAside.deleteMany(older, { session });
+}
+
 /** Without personal data: a duplicate key names the field, never the value. */
-function describe(error: unknown): SetAsideDoc['error'] {
+export function describe(error: unknown): SetAsideDoc['error'] {
+  if (error instanceof MusterError) return { code: error.code, message: error.message };
   if (isDuplicateKey(error)) {
-    const key = Object.keys((error as { keyPattern?: Record<string, unknown> }).keyPattern ?? {})[0];
+    // Of a bulk write, the message alone names the index.
+    const key = /index: ([A-Za-z]+)_1/.exec((error as Error).message)?.[1];
     if (key === 'emailKey') {
       return { code: 'email-held', message: 'Another learner holds the e-mail address by now. Free it, then retry.' };
     }

@@ -1,0 +1,228 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { noting } from '../../../jobs/noting.ts';
+import type { LearnerId, RunId } from '../../../src/domain/ids.ts';
+import { digest } from '../../../src/run/digest.ts';
+import { addLearner, editLearner } from '../../../src/run/memberships.ts';
+import { reportOf } from '../../../src/run/report.ts';
+import {
+  discardItem,
+  type QueueItem,
+  queueItem,
+  queueItems,
+  retryItem,
+  withJobState,
+} from '../../../src/run/retryQueue.ts';
+import { sweep } from '../../../src/run/sweep.ts';
+import { COMPANY, HR, useMuster } from '../../harness.ts';
+
+const muster = useMuster();
+const undisturbed = useMuster();
+const HEADER = 'EmployeeID,Mail,FirstName,LastName,Status,Groups';
+let night = 0;
+const feed = () => `hr-${night}`;
+
+/** Five people of one night, all of them new; `moved` of them in another group. */
+function sheet(moved = 0): string {
+  const rows = Array.from({ length: 5 }, (_, at) => {
+    const id = `${night}-${at}`;
+    return `${id},p${id}@x.org,First,Last,A,${at < moved ? 'sector-b' : 'sector-a'}`;
+  });
+  return `${[HEADER, ...rows].join('\n')}\n`;
+}
+
+async function items(filter: Parameters<typeof queueItems>[1] = {}): Promise<QueueItem[]> {
+  const found: QueueItem[] = [];
+  for await (const item of queueItems(muster.context, filter)) found.push(item);
+  return found;
+}
+
+/** Someone takes the e-mail address of the second person between plan and application. */
+async function setOneAside(): Promise<{ run: RunId; thief: LearnerId; item: QueueItem }> {
+  await muster.stopWorkers();
+  const run = await muster.read(sheet(), { feed: feed() });
+  const thief = await addLearner(muster.context, {
+    identity: { email: `P${night}-1@x.org`, status: 'active', attributes: {} },
+    by: 'test',
+  });
+  await muster.startWorkers();
+  await muster.settled(run._id);
+  const [item] = await items();
+  return { run: run._id, thief, item: item as QueueItem };
+}
+
+const report = async (run: RunId) => reportOf(muster.store, await muster.settled(run));
+const free = (thief: LearnerId) =>
+  editLearner(muster.context, { learner: thief, set: { email: `thief${night}@x.org` }, by: 'test' });
+
+beforeAll(async () => {
+  for (const one of [muster, undisturbed]) await one.structure(COMPANY);
+});
+beforeEach(async () => {
+  night += 1;
+  for (const one of [muster, undisturbed]) await one.feed(HR.replace('name: hr', `name: ${feed()}`));
+});
+afterEach(async () => {
+  await muster.store.setAside.deleteMany({});
+});
+
+describe('R27: one operation that cannot be applied', () => {
+  test('is set aside with error, learner, group and tries, and does not stop the others', async () => {
+    const { run, item } = await setOneAside();
+    expect(item).toMatchObject({
+      id: `${run}-1000001-${item.learner}`,
+      state: 'set-aside',
+      queue: 'apply',
+      feed: feed(),
+      groups: [await muster.group('sector-a')],
+      tries: 1,
+      error: { code: 'email-held' },
+    });
+    expect(await report(run)).toMatchObject({ state: 'completed', setAside: 1, subscriptions: { subscribed: 8 } });
+    expect(await muster.memberships(`${night}-0`)).toEqual([`sector-a: ${feed()}`]);
+    expect(await items({ error: 'email-held', feed: feed(), run, group: await muster.group('sector-a') })).toHaveLength(
+      1,
+    );
+    expect(await items({ error: 'other' })).toEqual([]);
+    expect(await items({ learner: 1 as LearnerId })).toEqual([]);
+    expect(await items({ queue: 'purge' })).toEqual([]);
+  });
+
+  test('retried while its cause stands, fails again and keeps the history of its tries', async () => {
+    const { item } = await setOneAside();
+    expect(await retryItem(muster.context, item)).toMatchObject({ done: false, error: { code: 'email-held' } });
+    expect(await queueItem(muster.context, item.id)).toMatchObject({ tries: 2, history: [{}, {}] });
+  });
+
+  test('retried when its cause has gone, ends as if it had succeeded at first', async () => {
+    const { run, thief, item } = await setOneAside();
+    await free(thief);
+    expect(await retryItem(muster.context, item)).toEqual({ id: item.id, done: true, error: null });
+    const first = await undisturbed.import(sheet(), { feed: feed() });
+    const second = await report(run);
+    expect(second).toMatchObject({ setAside: 0, subscriptions: first.subscriptions, memberships: first.memberships });
+    expect(await muster.subscriptions(`${night}-1`)).toEqual(await undisturbed.subscriptions(`${night}-1`));
+    await expect(queueItem(muster.context, item.id)).rejects.toThrow(/Nothing of the name/);
+  });
+
+  test('is retried by the sweep when its time has come, and not before', async () => {
+    const { thief, item } = await setOneAside();
+    await free(thief);
+    muster.clock.forward(59_000);
+    await sweep(muster.context, muster.queues);
+    expect(await items()).toHaveLength(1);
+    muster.clock.forward(2_000);
+    await sweep(muster.context, muster.queues);
+    await expect.poll(() => items()).toEqual([]);
+    expect(await muster.memberships(`${night}-1`)).toEqual([`sector-a: ${feed()}`]);
+    expect(item.retryAt).not.toBeNull();
+  });
+
+  test('gives way to what a newer run of its feed finds at that learner', async () => {
+    const { thief } = await setOneAside();
+    await free(thief);
+    muster.clock.forward(1_000);
+    expect(await muster.import(sheet(2), { feed: feed() })).toMatchObject({ learners: { created: 1 } });
+    expect(await items()).toEqual([]);
+    expect(await muster.memberships(`${night}-1`)).toEqual([`sector-b: ${feed()}`]);
+    expect(await muster.import(sheet(2), { feed: feed() })).toMatchObject({ noChange: true });
+  });
+
+  test('discarded, needs a reason, is in the audit, and the feed looks at the learner again', async () => {
+    const { thief, item } = await setOneAside();
+    await expect(discardItem(muster.context, item, { by: 'ann', reason: ' ' })).rejects.toThrow(/needs a reason/);
+    await discardItem(muster.context, item, { by: 'ann', reason: 'double of another' });
+    expect(await items()).toEqual([]);
+    const audit = await muster.store.audit.findOne({ learners: item.learner as LearnerId, by: 'ann' });
+    expect(audit).toMatchObject({ why: 'double of another', detail: { error: { code: 'email-held' } } });
+    await free(thief);
+    expect(await muster.import(sheet(), { feed: feed() })).toMatchObject({ noChange: false, learners: { created: 1 } });
+    expect(await muster.memberships(`${night}-1`)).toEqual([`sector-a: ${feed()}`]);
+  });
+});
+
+test('R27: a learner who cannot be settled is set aside, and the others of the batch are settled', async () => {
+  await muster.stopWorkers();
+  const run = await muster.read(sheet(), { feed: feed() });
+  const { changes } = (await muster.store.batches.findOne({ '_id.run': run._id })) ?? { changes: [] };
+  const broken = changes[1]?.learner as LearnerId;
+  await muster.store.subscriptions.insertOne({ _id: broken, revision: 1, items: 5 as never });
+  await muster.startWorkers();
+  await muster.settled(run._id);
+  const [item] = await items();
+  expect(item).toMatchObject({ queue: 'subscribe', learner: broken, error: { code: 'TypeError' } });
+  expect(await muster.subscriptions(`${night}-0`)).toEqual(['safety: active', 'welcome: active']);
+  await muster.store.subscriptions.deleteOne({ _id: broken });
+  expect(await retryItem(muster.context, item as QueueItem)).toMatchObject({ done: true });
+  expect(await muster.subscriptions(`${night}-1`)).toEqual(['safety: active', 'welcome: active']);
+  expect(await report(run._id)).toMatchObject({ setAside: 0, subscriptions: { subscribed: 10 } });
+});
+
+test('a job that fails leaves its error and its next time with the entry, and BullMQ its state', async () => {
+  await muster.stopWorkers();
+  const run = await muster.read(sheet(), { feed: feed() });
+  const _id = { run: run._id, batch: 1_000_001 };
+  const failing = noting(muster.context, _id, 'apply', () => Promise.reject(new Error('no luck')));
+  await expect(failing).rejects.toThrow('no luck');
+  const [item] = await items({ run: run._id });
+  expect(item).toMatchObject({ id: `${run._id}-1000001`, state: 'failed', error: { message: 'no luck' } });
+  expect((item?.retryAt as Date).getTime()).toBeGreaterThan(muster.clock.now().getTime());
+  expect(await withJobState(muster.queues, item as QueueItem)).toMatchObject({ bullmq: 'waiting' });
+  await expect(discardItem(muster.context, item as QueueItem, { by: 'ann', reason: 'x' })).rejects.toThrow(
+    /goes on to its end/,
+  );
+  expect(await retryItem(muster.context, item as QueueItem)).toMatchObject({ done: true });
+  expect(await report(run._id)).toMatchObject({ state: 'completed' });
+  await muster.startWorkers();
+});
+
+describe('fault 6: a batch that kills its worker each time', () => {
+  const tsx = createRequire(import.meta.url).resolve('tsx');
+  const killer = fileURLToPath(new URL('killer.ts', import.meta.url));
+
+  /** Workers one after another, until one ends by itself; how many were killed. */
+  async function workUntilDone(run: RunId, collection: string, learner: LearnerId): Promise<number> {
+    for (let killed = 0; killed < 15; killed += 1) {
+      const args = ['--import', tsx, killer, muster.mongodbUri, run, collection, String(learner)];
+      const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'] });
+      const [code] = await once(child, 'exit');
+      if (code === 0) return killed;
+    }
+    throw new Error('15 workers were killed, and the run is not at its end.');
+  }
+
+  test.each(['learners', 'subscriptions'])(
+    'blast radius 1, at reading %s',
+    { timeout: 120_000 },
+    async (collection) => {
+      await muster.import(sheet(), { feed: feed() });
+      await muster.stopWorkers();
+      const run = await muster.read(sheet(5), { feed: feed(), approve: true });
+      const { changes } = (await muster.store.batches.findOne({ '_id.run': run._id })) ?? { changes: [] };
+      const victim = changes[2]?.learner as LearnerId;
+      expect(await workUntilDone(run._id, collection, victim)).toBe(6);
+      const [item, ...others] = await items();
+      expect(others).toEqual([]);
+      expect(item).toMatchObject({ learner: victim, error: { code: 'worker-died' }, retryAt: null });
+      expect(await report(run._id)).toMatchObject({
+        state: 'completed',
+        setAside: 1,
+        subscriptions: { subscribed: 4 },
+      });
+      expect(await retryItem(muster.context, item as QueueItem)).toMatchObject({ done: true });
+      expect(await report(run._id)).toMatchObject({ setAside: 0, subscriptions: { subscribed: 5 } });
+      await undisturbed.import(sheet(), { feed: feed() });
+      await undisturbed.import(sheet(5), { feed: feed(), approve: true });
+      expect(await muster.subscriptions(`${night}-2`)).toEqual(await undisturbed.subscriptions(`${night}-2`));
+      await muster.startWorkers();
+    },
+  );
+});
+
+test('nothing is left behind that a digest would show', async () => {
+  expect(await digest(muster.store)).toMatch(/^[0-9a-f]{64}$/);
+  expect(await muster.store.outbox.countDocuments()).toBe(0);
+});
