@@ -12,6 +12,7 @@ import { addImport } from './import.ts';
 import { addKeys } from './keys.ts';
 import { addLearners } from './learners.ts';
 import { addProgress } from './progress.ts';
+import { addQueue } from './queue.ts';
 import { addRun } from './run.ts';
 import { addRuns } from './runs.ts';
 import { addService } from './service.ts';
@@ -29,6 +30,7 @@ export const COMMANDS: readonly ((program: Command, cli: Cli) => void)[] = [
   addLearners,
   addCourses,
   addProgress,
+  addQueue,
   addExport,
   addUsers,
   addKeys,
