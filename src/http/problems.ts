@@ -43,6 +43,9 @@ export class HttpProblem extends MusterError {
  */
 export const notFound = new NotFound('There is nothing of that name that you may see.');
 
+/** Of refusals that mean the same wherever they come from. */
+const STATUS: Readonly<Record<string, number>> = { 'stale-plan': 409, 'changed-meanwhile': 412 };
+
 const TITLES: Readonly<Record<number, string>> = {
   400: 'Bad request',
   401: 'Not logged in',
@@ -86,8 +89,8 @@ export function onError(error: FastifyError, request: FastifyRequest, reply: Fas
     return sendProblem(reply, 404, 'not-found', told ? error.message : notFound.message);
   }
   if (error instanceof MusterError) {
-    const { refusal = 422 } = request.routeOptions.config;
-    return sendProblem(reply, error.code === 'stale-plan' ? 409 : refusal, error.code, error.message);
+    const status = STATUS[error.code] ?? request.routeOptions.config.refusal ?? 422;
+    return sendProblem(reply, status, error.code, error.message);
   }
   if (hasZodFastifySchemaValidationErrors(error)) {
     const where = error.validationContext ?? 'body';

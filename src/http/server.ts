@@ -14,7 +14,12 @@ import { idempotency } from './idempotency.ts';
 import { openApi } from './openapi.ts';
 import { addHealth, addMetrics, type Listening } from './operations.ts';
 import { notFound, onError, sendProblem } from './problems.ts';
+import { courseRoutes } from './routes/courses.ts';
+import { exportRoutes } from './routes/exports.ts';
 import { feedRoutes } from './routes/feeds.ts';
+import { groupChangeRoutes } from './routes/groupChanges.ts';
+import { groupRoutes } from './routes/groups.ts';
+import { learnerRoutes } from './routes/learners.ts';
 import { runRoutes } from './routes/runs.ts';
 import { sessionRoutes } from './routes/session.ts';
 import { keyRoutes, userRoutes } from './routes/users.ts';
@@ -25,6 +30,19 @@ export interface ServerOptions {
   readonly metrics?: boolean;
 }
 
+/** The nouns of the API, in the order of its documentation. */
+const ROUTES = [
+  sessionRoutes,
+  feedRoutes,
+  runRoutes,
+  groupRoutes,
+  groupChangeRoutes,
+  learnerRoutes,
+  courseRoutes,
+  exportRoutes,
+  userRoutes,
+  keyRoutes,
+];
 /** Bytes of a JSON body. Files are streamed and have no limit. */
 const BODY_LIMIT = 1024 * 1024;
 /** Letters of a name in an address: External IDs may be long, and are escaped there. */
@@ -65,7 +83,7 @@ export async function buildServer(
     async (scope) => {
       const api = scope as unknown as App;
       idempotency(api, context);
-      for (const routes of [sessionRoutes, feedRoutes, runRoutes, userRoutes, keyRoutes]) routes(api, context);
+      for (const routes of ROUTES) routes(api, context);
     },
     { prefix: '/api/v1' },
   );

@@ -20,10 +20,28 @@ import { waiting } from './start.ts';
 interface StructureChange {
   readonly by: string;
   readonly why: string;
-  /** Groups as they shall be; null = the group goes. */
-  readonly groups: readonly { readonly id: GroupId; readonly after: Group | null }[];
+  /** Groups as they shall be, from the groups as they are; null = the group goes. */
+  readonly groups: (now: Structure) => readonly GroupChange[];
   readonly option: RemovalOption;
+  /** Refused where the first of the groups is stored in another revision than this. */
+  readonly revision?: number;
 }
+
+interface GroupChange {
+  readonly id: GroupId;
+  readonly after: Group | null;
+}
+
+/** The edit stands on a group that was changed after it was read. */
+export class GroupChanged extends UsageError {
+  override readonly code = 'changed-meanwhile';
+}
+
+/** The groups are not those any more that a change was made from: it is made again. */
+class StructureMoved extends Error {}
+
+/** How often a change is made again where others change groups at the same time. */
+const TRIES = 50;
 
 /**
  * Changes groups and links, and settles everybody whom that may concern (R10). The structure changes in one
@@ -31,10 +49,21 @@ interface StructureChange {
  * beforehand what would be lost, so that at no moment anything is.
  */
 async function changeStructure(services: Services, change: StructureChange): Promise<ManualResult> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await changeOnce(services, change);
+    } catch (error) {
+      if (!(error instanceof StructureMoved) || tries === TRIES) throw error;
+    }
+  }
+}
+
+async function changeOnce(services: Services, change: StructureChange): Promise<ManualResult> {
   const { store, clock } = services;
   const before = await readStructure(store);
-  const after = applied(before, change);
-  const concerned = [...new Set(change.groups.flatMap(({ id }) => before.below(id)))];
+  const changed = change.groups(before);
+  const after = applied(before, changed);
+  const concerned = [...new Set(changed.flatMap(({ id }) => before.below(id)))];
   const lost = lostCourses(before, after, concerned);
   const gains = concerned.some((id) => after.courses(id).some((course) => !before.courses(id).includes(course)));
   const settle: SettleKind | null =
@@ -50,7 +79,7 @@ async function changeStructure(services: Services, change: StructureChange): Pro
   if (change.option === 'keep' && run.spread?.lost) await keepBeforehand(services, run, after);
   await store.transaction(async (session) => {
     await store.runs.insertOne(run, { session });
-    await writeGroups(services, session, run, change);
+    await writeGroups(services, session, run, changed, { at: before.revision, first: change.revision });
   });
   await spreadStructure(services, run);
   await drainRun(services, run._id);
@@ -61,7 +90,7 @@ async function changeStructure(services: Services, change: StructureChange): Pro
   return { run: run._id, memberships, ...events, setAside: 0 };
 }
 
-function applied(before: Structure, { groups }: StructureChange): Structure {
+function applied(before: Structure, groups: readonly GroupChange[]): Structure {
   const changed = new Map(groups.map(({ id, after }) => [id, after]));
   const kept = [...before.groups].filter(({ id }) => !changed.has(id));
   const next = groups.flatMap(({ after }) => after ?? []);
@@ -72,13 +101,19 @@ async function writeGroups(
   { store, clock }: Services,
   session: Session,
   run: RunDoc,
-  change: StructureChange,
+  groups: readonly GroupChange[],
+  revisions: { readonly at: number; readonly first: number | undefined },
 ): Promise<void> {
-  const ids = change.groups.map(({ id }) => id);
+  if ((await readStructure(store, session)).revision !== revisions.at) throw new StructureMoved();
+  const ids = groups.map(({ id }) => id);
   const stored = await store.groups.find({ _id: { $in: ids } }, { session }).toArray();
   const before = new Map(stored.map((doc) => [doc._id, doc]));
+  const [first] = ids;
+  if (revisions.first !== undefined && before.get(first as GroupId)?.revision !== revisions.first) {
+    throw new GroupChanged('The group was changed after it was read; nothing was changed. Read it again.');
+  }
   let keys = false;
-  for (const { id, after } of change.groups) {
+  for (const { id, after } of groups) {
     const old = before.get(id);
     keys ||= old?.externalId !== after?.externalId;
     if (!after) {
@@ -93,14 +128,14 @@ async function writeGroups(
     else await store.groups.insertOne(doc, { session });
   }
   await bumpStructure(store, session, { keys });
-  const detail = change.groups.map(({ id, after }) => {
+  const detail = groups.map(({ id, after }) => {
     const old = before.get(id);
     return { before: old ? toGroup(old) : null, after };
   });
-  const { by, why } = change;
+  const { by, source } = run;
   const at = clock.now();
   await store.audit.insertOne(
-    { _id: { run: run._id, batch: 0, step: 'structure' }, at, by, why, learners: [], detail, counts: {} },
+    { _id: { run: run._id, batch: 0, step: 'structure' }, at, by, why: source.name, learners: [], detail, counts: {} },
     { session },
   );
 }
@@ -165,14 +200,14 @@ export async function spreadStructure({ store, clock }: Services, run: RunDoc): 
   });
 }
 
-async function groupOf({ store }: Services, id: GroupId): Promise<Group> {
-  const group = (await readStructure(store)).group(id);
+function groupIn(structure: Structure, id: GroupId): Group {
+  const group = structure.group(id);
   if (!group) throw new NotFound(`There is no group id:${id}; nothing was changed.`);
   return group;
 }
 
-async function refuseTaken(services: Services, externalId: ExternalId, own?: GroupId): Promise<void> {
-  const holder = (await readStructure(services.store)).byExternalId(externalId);
+function refuseTaken(structure: Structure, externalId: ExternalId, own?: GroupId): void {
+  const holder = structure.byExternalId(externalId);
   if (holder && holder.id !== own) throw new UsageError(`Group ${externalId} exists already; nothing was changed.`);
 }
 
@@ -189,8 +224,6 @@ export async function createGroup(
   { name, externalId, parent, instructors = [], by }: NewGroup,
 ): Promise<GroupId> {
   if (name.trim() === '') throw new UsageError('A group needs a name; nothing was changed.');
-  if (externalId) await refuseTaken(services, externalId);
-  if (parent) await groupOf(services, parent);
   const id = (await reserve(services.store, 'groups', 1)) as GroupId;
   const after: Group = {
     id,
@@ -201,7 +234,12 @@ export async function createGroup(
     subenvironments: [],
     courses: [],
   };
-  await changeStructure(services, { by, why: 'groups create', groups: [{ id, after }], option: 'expire' });
+  const groups = (now: Structure) => {
+    if (externalId) refuseTaken(now, externalId);
+    if (parent) groupIn(now, parent);
+    return [{ id, after }];
+  };
+  await changeStructure(services, { by, why: 'groups create', groups, option: 'expire' });
   return id;
 }
 
@@ -213,16 +251,21 @@ export interface GroupEdit {
   readonly subenvironments?: readonly string[];
 }
 
+/** @throws {GroupChanged} where `revision` is given and the group is stored in another one. */
 export async function editGroup(
   services: Services,
-  { group: id, set, by }: { group: GroupId; set: GroupEdit; by: string },
+  { group: id, set, by, revision }: { group: GroupId; set: GroupEdit; by: string; revision?: number },
 ): Promise<ManualResult> {
   const { externalId, ...others } = set;
-  const { externalId: old, ...group } = await groupOf(services, id);
-  if (externalId) await refuseTaken(services, externalId, id);
-  const key = externalId === undefined ? old : (externalId ?? undefined);
-  const after: Group = { ...group, ...others, ...(key !== undefined && { externalId: key }) };
-  return changeStructure(services, { by, why: 'groups edit', groups: [{ id, after }], option: 'expire' });
+  const groups = (now: Structure) => {
+    const { externalId: old, ...group } = groupIn(now, id);
+    if (externalId) refuseTaken(now, externalId, id);
+    const key = externalId === undefined ? old : (externalId ?? undefined);
+    const after: Group = { ...group, ...others, ...(key !== undefined && { externalId: key }) };
+    return [{ id, after }];
+  };
+  const read = revision === undefined ? {} : { revision };
+  return changeStructure(services, { by, why: 'groups edit', groups, option: 'expire', ...read });
 }
 
 /** Puts a group, with those below it, below another; null = at the top. */
@@ -230,17 +273,17 @@ export async function moveGroup(
   services: Services,
   { group: id, parent, courses, by }: { group: GroupId; parent: GroupId | null; courses: RemovalOption; by: string },
 ): Promise<ManualResult> {
-  const { parent: _, ...group } = await groupOf(services, id);
-  if (parent !== null) {
-    const above = await groupOf(services, parent);
-    if ((await readStructure(services.store)).wouldCircle(id, parent)) {
+  const groups = (now: Structure) => {
+    const { parent: _, ...group } = groupIn(now, id);
+    const above = parent === null ? undefined : groupIn(now, parent);
+    if (above && now.wouldCircle(id, above.id)) {
       throw new UsageError(
         `Group ${above.externalId ?? above.name} lies below ${group.externalId ?? group.name}, so the move would make a circle; nothing was changed. Choose another parent.`,
       );
     }
-  }
-  const after: Group = { ...group, ...(parent !== null && { parent }) };
-  return changeStructure(services, { by, why: 'groups move', groups: [{ id, after }], option: courses });
+    return [{ id, after: { ...group, ...(above && { parent: above.id }) } }];
+  };
+  return changeStructure(services, { by, why: 'groups move', groups, option: courses });
 }
 
 /** Deletes a group: its members are taken out with the option, its children go to its parent (R10). */
@@ -248,21 +291,17 @@ export async function deleteGroup(
   services: Services,
   { group: id, courses, by }: { group: GroupId; courses: RemovalOption; by: string },
 ): Promise<ManualResult> {
-  const group = await groupOf(services, id);
-  const structure = await readStructure(services.store);
+  groupIn(await readStructure(services.store), id);
   const left = await removeMembers(services, { group: id, learners: 'all', courses, by });
-  const children = structure.children(id).flatMap((child) => {
-    const found = structure.group(child);
-    if (!found) return [];
-    const { parent: _, ...rest } = found;
-    return [{ id: child, after: { ...rest, ...(group.parent && { parent: group.parent }) } }];
-  });
-  const gone = await changeStructure(services, {
-    by,
-    why: 'groups delete',
-    groups: [...children, { id, after: null }],
-    option: courses,
-  });
+  const groups = (now: Structure) => {
+    const { parent } = groupIn(now, id);
+    const children = now.children(id).map((child) => {
+      const { parent: _, ...rest } = groupIn(now, child);
+      return { id: child, after: { ...rest, ...(parent && { parent }) } };
+    });
+    return [...children, { id, after: null }];
+  };
+  const gone = await changeStructure(services, { by, why: 'groups delete', groups, option: courses });
   const sum = (key: keyof ManualResult['subscriptions']) => left.subscriptions[key] + gone.subscriptions[key];
   return {
     ...gone,
@@ -282,9 +321,11 @@ export async function linkCourses(
   services: Services,
   { group: id, courses, by }: { group: GroupId; courses: readonly CourseId[]; by: string },
 ): Promise<ManualResult> {
-  const group = await groupOf(services, id);
-  const after: Group = { ...group, courses: [...new Set([...group.courses, ...courses])] };
-  return changeStructure(services, { by, why: 'groups link', groups: [{ id, after }], option: 'expire' });
+  const groups = (now: Structure) => {
+    const group = groupIn(now, id);
+    return [{ id, after: { ...group, courses: [...new Set([...group.courses, ...courses])] } }];
+  };
+  return changeStructure(services, { by, why: 'groups link', groups, option: 'expire' });
 }
 
 export async function unlinkCourses(
@@ -296,14 +337,21 @@ export async function unlinkCourses(
     by,
   }: { group: GroupId; courses: readonly CourseId[]; option: RemovalOption; by: string },
 ): Promise<ManualResult> {
-  const group = await groupOf(services, id);
-  const after: Group = { ...group, courses: group.courses.filter((course) => !courses.includes(course)) };
-  return changeStructure(services, { by, why: `groups unlink --courses ${option}`, groups: [{ id, after }], option });
+  const groups = (now: Structure) => {
+    const group = groupIn(now, id);
+    return [{ id, after: { ...group, courses: group.courses.filter((course) => !courses.includes(course)) } }];
+  };
+  return changeStructure(services, { by, why: `groups unlink --courses ${option}`, groups, option });
 }
 
 export async function addCourse(
   { store }: Services,
-  { name, externalId, subenvironment, by }: { name: string; externalId?: ExternalId; subenvironment?: string; by: string },
+  {
+    name,
+    externalId,
+    subenvironment,
+    by,
+  }: { name: string; externalId?: ExternalId; subenvironment?: string; by: string },
 ): Promise<CourseId> {
   if (name.trim() === '') throw new UsageError('A course needs a name; nothing was changed.');
   const _id = (await reserve(store, 'courses', 1)) as CourseId;
@@ -364,5 +412,5 @@ export async function importStructure(services: Services, { groups, courses, by 
     return { id, after };
   });
   if (changes.length > 0)
-    await changeStructure(services, { by, why: 'groups import', groups: changes, option: 'expire' });
+    await changeStructure(services, { by, why: 'groups import', groups: () => changes, option: 'expire' });
 }

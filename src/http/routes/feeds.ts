@@ -34,7 +34,7 @@ export function feedRoutes(app: App, context: HttpContext): void {
       config: read,
       schema: { tags, summary: 'The feeds', querystring: Paging, response: { 200: pageOf(Feed), ...PROBLEMS } },
     },
-    async ({ query }) => pageIn(await viewFeeds(store), query, ({ name }) => name),
+    async ({ query }) => pageIn(await viewFeeds(context), query, ({ name }) => name),
   );
 
   app.get(
@@ -45,7 +45,7 @@ export function feedRoutes(app: App, context: HttpContext): void {
     },
     async ({ params }) => {
       const doc = await feedOf(context, params.feed);
-      return { ...(await viewFeed(store, doc)), text: doc.text };
+      return { ...(await viewFeed(context, doc)), text: doc.text };
     },
   );
 
@@ -97,7 +97,7 @@ export function feedRoutes(app: App, context: HttpContext): void {
       }
       const created = await saveFeed(store, body.text, settings, 'database');
       const doc = await feedOf(context, settings.name);
-      return reply.code(created ? 201 : 200).send({ ...(await viewFeed(store, doc)), text: doc.text });
+      return reply.code(created ? 201 : 200).send({ ...(await viewFeed(context, doc)), text: doc.text });
     },
   );
 

@@ -13,6 +13,9 @@ export const Feed = z.object({
   applied: z.object({ run: z.string(), at: z.date(), rows: z.number() }).nullable(),
   lastRun: z.object({ run: z.string(), state: RunStateShape, at: z.date() }).nullable(),
   working: z.boolean(),
+  lastDue: z.object({ at: z.date(), run: z.string(), state: RunStateShape }).nullable(),
+  nextDue: z.date().nullable(),
+  quarantined: z.object({ at: z.date(), run: z.string() }).nullable(),
 });
 export const FeedWithText = Feed.extend({ text: z.string() });
 

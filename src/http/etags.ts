@@ -1,0 +1,50 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { GroupId } from '../domain/ids.ts';
+import type { HttpContext } from './context.ts';
+import { HttpProblem } from './problems.ts';
+
+/** The tag of a thing's stored revision. */
+function tagOf(kind: string, id: number, revision: number): string {
+  return `"${kind}${id}-${revision}"`;
+}
+
+export async function tagGroup({ store }: HttpContext, reply: FastifyReply, id: GroupId): Promise<void> {
+  const stored = await store.groups.findOne({ _id: id }, { projection: { revision: 1 } });
+  if (stored) reply.header('etag', tagOf('g', id, stored.revision));
+}
+
+export function tagLearner(reply: FastifyReply, { id, revision }: { id: number; revision: number }): void {
+  reply.header('etag', tagOf('l', id, revision));
+}
+
+/**
+ * `If-Match` on an edit of a group: refused where the group is not as it was read. Gives the revision that the edit
+ * stands on, for the store to compare again; undefined where the request does not ask for it.
+ */
+export async function groupMatch(
+  { store }: HttpContext,
+  request: FastifyRequest,
+  id: GroupId,
+): Promise<number | undefined> {
+  const asked = request.headers['if-match'];
+  if (asked === undefined || asked === '*') return undefined;
+  const stored = await store.groups.findOne({ _id: id }, { projection: { revision: 1 } });
+  refuseOthers(asked, stored ? tagOf('g', id, stored.revision) : '');
+  return stored?.revision;
+}
+
+export function learnerMatch(request: FastifyRequest, { id, revision }: { id: number; revision: number }): void {
+  const asked = request.headers['if-match'];
+  if (asked !== undefined && asked !== '*') refuseOthers(asked, tagOf('l', id, revision));
+}
+
+function refuseOthers(asked: string, tag: string): void {
+  const tags = asked.split(',').map((one) => one.trim());
+  if (!tags.includes(tag)) {
+    throw new HttpProblem(
+      412,
+      'changed-meanwhile',
+      'It was changed after it was read. Nothing was changed. Read it again.',
+    );
+  }
+}
