@@ -67,7 +67,7 @@ function row(at: number, number: 1 | 2): string {
     case 56:
       return '';
     default:
-      return at % 25 === 0 ? line(at, { group: GROUPS[(at + 1) % GROUPS.length] as string }) : line(at, {});
+      return at % 25 === 0 ? line(at, { group: GROUPS[(at + 1) % GROUPS.length] }) : line(at, {});
   }
 }
 
@@ -77,8 +77,8 @@ function line(
     mail = at,
     last = `Last${at}`,
     status = 'A',
-    group = GROUPS[at % GROUPS.length] as string,
-  }: { mail?: number; last?: string; status?: string; group?: string },
+    group = GROUPS[at % GROUPS.length],
+  }: { mail?: number; last?: string; status?: string; group?: string | undefined },
 ): string {
   return `${externalIdOf(at)},p${mail}@x.org,First${at},${last},${status},${group}`;
 }

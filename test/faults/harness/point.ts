@@ -22,7 +22,7 @@ export class Commands {
     client.on('commandStarted', ({ requestId }) => numbers.set(requestId, this.#began('mongodb')));
     client.on('commandSucceeded', ({ requestId }) => this.#ended('mongodb', numbers.get(requestId)));
     const commands = this;
-    const send = Redis.prototype.sendCommand;
+    const send = Reflect.get(Redis.prototype, 'sendCommand') as typeof Redis.prototype.sendCommand;
     Redis.prototype.sendCommand = function (command, stream) {
       const number = commands.#began('redis');
       const answer = send.call(this, command, stream);

@@ -117,7 +117,7 @@ async function documentsOf(store: Store): Promise<Documents> {
   const found = new Map<string, { _id: unknown }[]>();
   const db = store.connection.db as NonNullable<typeof store.connection.db>;
   for (const { name } of await db.listCollections().toArray()) {
-    found.set(name, (await db.collection(name).find().toArray()) as { _id: unknown }[]);
+    found.set(name, await db.collection(name).find().toArray());
   }
   return found;
 }
