@@ -3,13 +3,16 @@ import { type Logger, pino } from 'pino';
 import { jobs } from '../../jobs/all.ts';
 import { sayOn } from '../embedded/say.ts';
 import { type EmbeddedServers, startEmbedded } from '../embedded/servers.ts';
+import { deliverNotifications } from '../notify/deliver.ts';
 import { Queues } from '../queue/queues.ts';
 import { connectRedis } from '../queue/redis.ts';
 import { checkRedis } from '../queue/serverCheck.ts';
 import { startWorkers } from '../queue/workers.ts';
 import { sweep } from '../run/sweep.ts';
+import { every } from '../schedule/rounds.ts';
 import { startScheduler } from '../schedule/ticker.ts';
 import { type Env, readEnv } from '../settings/env.ts';
+import { tellingOf } from '../settings/telling.ts';
 import { initiateReplicaSet } from '../store/replicaSet.ts';
 import { type Services, systemClock } from '../store/services.ts';
 import { openStore, type Store } from '../store/store.ts';
@@ -33,7 +36,7 @@ export interface Muster {
   readonly services: Services;
   /** The queues. Redis is connected to, or started, when they are first asked for. */
   queues(): Promise<Queues>;
-  /** Workers in this process, and the sweep that gives them what was left behind, from the first call until `close`. `imports`: runs of feeds too, also those that are due. */
+  /** Workers in this process, and the sweep that gives them what was left behind, from the first call until `close`. `imports`: runs of feeds too, also those that are due, and messages to people. */
   work(options?: { imports: boolean }): Promise<void>;
   close(): Promise<void>;
 }
@@ -126,19 +129,21 @@ export async function openMuster(options: OpenOptions): Promise<Muster> {
       concurrency: env.WORKER_CONCURRENCY,
       log,
     });
-    let ticking: Promise<unknown> = Promise.resolve();
-    const tick = () => {
-      ticking = ticking.then(() =>
-        sweep(services, opened).catch((error) => log.warn({ error: (error as Error).name }, 'sweep waits')),
-      );
-    };
-    tick();
-    const timer = setInterval(tick, SWEEP);
-    const scheduler = imports ? startScheduler(services, opened) : undefined;
+    const rounds = [
+      every(
+        SWEEP,
+        () => sweep(services, opened),
+        (error) => log.warn({ error: error.name }, 'sweep waits'),
+      ),
+    ];
+    if (imports) {
+      const telling = tellingOf(env);
+      const deliver = (stopping: AbortSignal) => deliverNotifications(services, telling, stopping);
+      rounds.push(every(SWEEP, deliver, (error) => log.warn({ error: error.name }, 'notifications wait')));
+      rounds.push(startScheduler(services, opened));
+    }
     closing.push(async () => {
-      clearInterval(timer);
-      await scheduler?.stop();
-      await ticking;
+      await Promise.all(rounds.map((round) => round.stop()));
       await workers.stop(LAST_JOBS);
     });
   }

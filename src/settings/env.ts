@@ -33,10 +33,20 @@ export const envSchema = z.object({
   PORT: port.default(3000),
   LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(', ')}`).default('info'),
   MUSTER_DATA: z.string().default('.muster'),
+  MUSTER_URL: z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).optional(),
   MUSTER_SECRET: z.string().min(32, 'must have 32 characters or more').optional(),
   WORKER_CONCURRENCY: positive.default(2),
   METRICS_PORT: port.optional(),
   OTEL_EXPORTER_OTLP_ENDPOINT: z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).optional(),
+  SMTP_URL: z
+    .string()
+    .regex(/^smtps?:\/\/./, 'must begin with smtp:// or smtps://')
+    .optional(),
+  MAIL_FROM: z.string().default('Muster <muster@localhost>'),
+  MUSTER_ALLOW_PRIVATE_WEBHOOKS: z
+    .enum(['0', '1'], 'must be 0 or 1')
+    .transform((value) => value === '1')
+    .default(false),
   MUSTER_MONGOD_CACHE_GB: z
     .string()
     .regex(/^\d+(\.\d+)?$/, 'must be a number of gigabytes')
@@ -48,7 +58,7 @@ export const envSchema = z.object({
 export type Env = z.output<typeof envSchema>;
 
 /** Variables whose value may lie in a file named by NAME_FILE, as container platforms hand out secrets. */
-export const SECRETS = ['MONGODB_URI', 'REDIS_URL', 'MUSTER_SECRET'] as const;
+export const SECRETS = ['MONGODB_URI', 'REDIS_URL', 'MUSTER_SECRET', 'SMTP_URL'] as const;
 
 /**
  * Reads the settings from the environment and, unless `NODE_ENV` is `production`, from `.env` in `directory` for what

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { MANUAL } from '../domain/ids.ts';
+import { NOTIFY_EVENTS } from '../domain/news.ts';
 import { isCron } from './dueTimes.ts';
 import { Guard } from './limits.ts';
 import { LATER_PRESETS, PRESETS } from './presets.ts';
@@ -156,10 +157,6 @@ const Schedule = z.strictObject({
 
 /** Rules between keys are checked even where a key by itself is wrong, so that all problems are told at once. */
 const anyway = { when: ({ value }: { value: unknown }) => typeof value === 'object' && value !== null };
-
-/** What people can be told of. `rejected-rows`: a run completed, and rows of it were rejected. */
-export const NOTIFY_EVENTS = ['held', 'failed', 'rejected-rows', 'quarantine', 'recovered'] as const;
-export type NotifyEvent = (typeof NOTIFY_EVENTS)[number];
 
 const Address = Text.pipe(z.email('is no e-mail address'));
 

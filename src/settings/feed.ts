@@ -6,7 +6,7 @@ import { type FeedSettings, FeedShape } from './feed-schema.ts';
 import { nearest } from './nearest.ts';
 import { withPreset } from './presets.ts';
 
-export type { FeedSettings, FeedSource, NotifyEvent } from './feed-schema.ts';
+export type { FeedSettings, FeedSource } from './feed-schema.ts';
 
 type Path = readonly PropertyKey[];
 

@@ -3,8 +3,10 @@ import { statfs } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { MusterError } from '../../domain/errors.ts';
-import { viewFeeds } from '../../run/views/feedView.ts';
-import { readEnv } from '../../settings/env.ts';
+import { type FeedView, viewFeeds } from '../../run/views/feedView.ts';
+import { type Env, readEnv } from '../../settings/env.ts';
+import { settingsOf } from '../../store/feeds.ts';
+import type { Services } from '../../store/services.ts';
 import type { Store } from '../../store/store.ts';
 import type { Cli } from '../cli.ts';
 import { type JsonOption, printsFacts } from '../options.ts';
@@ -44,8 +46,13 @@ async function examine(cli: Cli, json: boolean | undefined): Promise<void> {
   await look('settings', async () => [settings(cli)]);
   await look('disk', async () => [await disk(cli)]);
   await look('MongoDB', async () => {
-    const { store, env } = await cli.open();
-    return [...(await mongo(store, env.MONGODB_URI === undefined)), await clock(store), ...(await feeds(store))];
+    const { store, services, env } = await cli.open();
+    return [
+      ...(await mongo(store, env.MONGODB_URI === undefined)),
+      await clock(store),
+      ...(await feeds(services)),
+      ...(await messages(services, env)),
+    ];
   });
   await look('Redis', async () => [await redis(cli)]);
   const ok = findings.every((finding) => finding.ok);
@@ -104,16 +111,76 @@ async function clock(store: Store): Promise<Finding> {
   return { name: 'clock', ok: false, found, remedy: 'Set both clocks by NTP: windows and schedules follow them.' };
 }
 
-async function feeds(store: Store): Promise<Finding[]> {
-  return (await viewFeeds(store)).map(({ name, schedule, lastRun }) => ({
-    name: `feed ${name}`,
-    ok: lastRun?.state !== 'failed' && lastRun?.state !== 'held',
-    found: `${schedule.cron ? `scheduled ${schedule.cron} ${schedule.timeZone}` : 'run by hand'}, last run ${lastRun ? `${lastRun.run} ${lastRun.state}` : 'none'}`,
-    ...(lastRun?.state === 'failed' && { remedy: `Look why: muster runs show ${lastRun.run}` }),
-    ...(lastRun?.state === 'held' && {
-      remedy: `Look at it, then approve or reject it: muster runs show ${lastRun.run}`,
-    }),
-  }));
+async function feeds(services: Services): Promise<Finding[]> {
+  return (await viewFeeds(services)).map(({ name, schedule, lastRun, nextDue, quarantined }) => {
+    const { cron, timeZone } = schedule;
+    const when = cron === undefined ? 'run by hand' : `scheduled ${cron} ${timeZone}`;
+    const next = quarantined ? 'in quarantine' : nextDue && `next at ${nextDue.toISOString()}`;
+    const last = `last run ${lastRun ? `${lastRun.run} ${lastRun.state}` : 'none'}`;
+    const remedy = feedRemedy(name, lastRun, quarantined !== null);
+    const found = [when, next, last].filter(Boolean).join(', ');
+    return { name: `feed ${name}`, ok: remedy === undefined, found, ...(remedy !== undefined && { remedy }) };
+  });
+}
+
+function feedRemedy(name: string, lastRun: FeedView['lastRun'], quarantined: boolean): string | undefined {
+  if (quarantined) {
+    return `It failed or was held again and again. Look why, then let it go on: muster runs list --feed ${name}, muster feeds release ${name}`;
+  }
+  if (lastRun?.state === 'failed') return `Look why: muster runs show ${lastRun.run}`;
+  if (lastRun?.state === 'held') return `Look at it, then approve or reject it: muster runs show ${lastRun.run}`;
+  return undefined;
+}
+
+/** Whether people hear of what happens to feeds. */
+async function messages({ store }: Services, { SMTP_URL, MUSTER_SECRET }: Env): Promise<Finding[]> {
+  const name = 'messages';
+  const wanted = (await store.feeds.find({ origin: { $ne: 'one-off' } }).toArray()).flatMap((doc) => {
+    const { notify } = settingsOf(doc);
+    return notify ? [{ feed: doc._id, notify }] : [];
+  });
+  if (wanted.length === 0) return [{ name, ok: true, found: 'no feed asks for any (`notify`)' }];
+  const findings: Finding[] = [];
+  const unsigned = wanted.find(({ notify }) => notify.webhook && !notify.secret && !MUSTER_SECRET);
+  const unmailed = SMTP_URL === undefined ? wanted.find(({ notify }) => notify.email) : undefined;
+  const late = await store.notifications.countDocuments({
+    'tries.0': { $exists: true },
+    deliveredAt: { $exists: false },
+  });
+  if (unsigned) {
+    findings.push({
+      name,
+      ok: false,
+      found: `webhooks of feed ${unsigned.feed} are not signed`,
+      remedy:
+        'Set MUSTER_SECRET, or `notify.secret` of the feed. `muster feeds secret` prints the key for the receiver.',
+    });
+  }
+  if (unmailed) {
+    findings.push({
+      name,
+      ok: false,
+      found: `feed ${unmailed.feed} asks for mail, and SMTP_URL is not set`,
+      remedy: 'Set SMTP_URL to the server that takes mail.',
+    });
+  }
+  if (late > 0) {
+    const [last] = await store.notifications
+      .find({ 'tries.0': { $exists: true }, deliveredAt: { $exists: false } })
+      .sort({ createdAt: -1 })
+      .limit(1)
+      .toArray();
+    const found = `${late} could not be delivered; the last of feed ${last?.feed} by ${last?.channel}: ${last?.tries.at(-1)?.message}`;
+    findings.push({
+      name,
+      ok: false,
+      found,
+      remedy: 'See that the receiver can be reached. They are tried again by themselves.',
+    });
+  }
+  return findings.length > 0
+    ? findings
+    : [{ name, ok: true, found: `${wanted.length} feeds ask for them, none waits` }];
 }
 
 async function redis(cli: Cli): Promise<Finding> {

@@ -2,7 +2,9 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { UsageError } from '../../domain/errors.ts';
 import { locate, sourceFile } from '../../feed/sources/file.ts';
+import { webhookSecret } from '../../notify/signature.ts';
 import { deleteFeed } from '../../run/deleteFeed.ts';
+import { releaseFeed } from '../../run/releaseFeed.ts';
 import { type FeedSample, sampleFeed } from '../../run/views/feedSample.ts';
 import { type FeedView, viewFeed, viewFeeds } from '../../run/views/feedView.ts';
 import { readFeedFile } from '../../settings/feed.ts';
@@ -21,7 +23,7 @@ export function addFeeds(program: Command, cli: Cli): void {
       .command('list')
       .description('lists the feeds with what they hold and their last runs')
       .action(async ({ json }: JsonOption) => {
-        const views = await viewFeeds((await cli.open()).store);
+        const views = await viewFeeds((await cli.open()).services);
         cli.out.show(json, views, () => listText(views));
       }),
     'muster feeds list',
@@ -32,9 +34,9 @@ export function addFeeds(program: Command, cli: Cli): void {
       .command('show <feed>')
       .description('shows a feed and its settings')
       .action(async (name: string, { json }: JsonOption) => {
-        const { store } = await cli.open();
+        const { services, store } = await cli.open();
         const doc = await feedOf(store, name);
-        const view = await viewFeed(store, doc);
+        const view = await viewFeed(services, doc);
         cli.out.show(json, { ...view, text: doc.text }, () => `${feedText(view)}\n\n${doc.text}`);
       }),
     'muster feeds show hr',
@@ -78,6 +80,38 @@ export function addFeeds(program: Command, cli: Cli): void {
       .action((name: string, { json }: JsonOption) => remove(cli, name, json)),
     'muster feeds delete hr',
   );
+  printsFacts(
+    feeds
+      .command('release <feed>')
+      .description('lets a feed in quarantine run by itself again, from its next due time on')
+      .action((name: string, { json }: JsonOption) => release(cli, name, json)),
+    'muster feeds release hr',
+  );
+  printsFacts(
+    feeds
+      .command('secret <feed>')
+      .description("prints the key with which the receiver of the feed's webhook checks signatures")
+      .action((name: string, { json }: JsonOption) => secret(cli, name, json)),
+    'muster feeds secret hr',
+  );
+}
+
+async function release(cli: Cli, name: string, json: boolean | undefined): Promise<void> {
+  const { services, store } = await cli.open();
+  const view = await viewFeed(services, await releaseFeed(services, await feedOf(store, name), cli.by));
+  const next = view.nextDue ? `Its next time is ${view.nextDue.toISOString()}.` : 'It has no schedule.';
+  cli.out.show(json, view, () => `Feed ${name} is out of quarantine. ${next}`);
+}
+
+async function secret(cli: Cli, name: string, json: boolean | undefined): Promise<void> {
+  const { env, store } = await cli.open();
+  const key = webhookSecret(name, settingsOf(await feedOf(store, name)).notify?.secret, env.MUSTER_SECRET);
+  if (key === undefined) {
+    throw new UsageError(
+      `Webhooks of feed ${name} are not signed. Set MUSTER_SECRET, or \`notify.secret\` of the feed, and look again.`,
+    );
+  }
+  cli.out.show(json, { name, secret: key }, () => key);
 }
 
 interface SampleOptions extends JsonOption {
@@ -128,7 +162,7 @@ async function remove(cli: Cli, name: string, json: boolean | undefined): Promis
 async function apply(cli: Cli, path: string, json: boolean | undefined): Promise<void> {
   const text = readText(resolve(cli.directory, path));
   const settings = readFeedFile(text, path);
-  const { store } = await cli.open();
+  const { services, store } = await cli.open();
   const stored = await readFeedDoc(store, settings.name);
   if (stored?.origin === 'file' && stored.text !== text) {
     throw new UsageError(
@@ -136,7 +170,7 @@ async function apply(cli: Cli, path: string, json: boolean | undefined): Promise
     );
   }
   const created = stored?.origin === 'file' ? false : await saveFeed(store, text, settings, 'database');
-  const view = await viewFeed(store, await feedOf(store, settings.name));
+  const view = await viewFeed(services, await feedOf(store, settings.name));
   const done = created ? 'was created' : stored?.text === text ? 'is as it was' : 'was changed';
   cli.out.show(
     json,
@@ -147,29 +181,43 @@ async function apply(cli: Cli, path: string, json: boolean | undefined): Promise
 
 function listText(views: readonly FeedView[]): string {
   if (views.length === 0) return 'No feed yet. Make one: muster feeds apply FILE.yaml';
-  const rows = views.map(({ name, mode, source, schedule, held, lastRun }) => [
+  const rows = views.map(({ name, mode, source, schedule, held, lastRun, lastDue, nextDue, quarantined }) => [
     name,
     mode,
     sourceText(source),
     schedule.cron ?? 'by hand',
+    lastDue ? minute(lastDue.at) : '',
+    quarantined ? 'quarantine' : nextDue ? minute(nextDue) : '',
     held.learners,
     held.memberships,
     lastRun ? `${lastRun.run} ${lastRun.state}` : 'none',
   ]);
-  return table(['feed', 'mode', 'source', 'schedule', 'learners', 'memberships', 'last run'], rows);
+  return table(
+    ['feed', 'mode', 'source', 'schedule', 'last due', 'next due', 'learners', 'memberships', 'last run'],
+    rows,
+  );
 }
 
-function feedText({ name, origin, mode, source, schedule, held, applied, lastRun }: FeedView): string {
+function feedText(view: FeedView): string {
+  const { name, origin, mode, source, schedule, held, applied, lastRun, lastDue, nextDue, quarantined } = view;
   return facts([
     ['feed', name],
     ['from', origin === 'file' ? 'config/feeds (read-only here)' : origin],
     ['mode', mode],
     ['source', sourceText(source)],
     ['schedule', schedule.cron ? `${schedule.cron} ${schedule.timeZone}` : 'by hand'],
+    ['last due', lastDue ? `${lastDue.at.toISOString()}, ${lastDue.run}, ${lastDue.state}` : ''],
+    ['next due', nextDue?.toISOString()],
+    ['quarantine', quarantined ? `since ${quarantined.at.toISOString()}, run ${quarantined.run}` : ''],
     ['holds', `${count(held.learners)} learners, ${count(held.memberships)} memberships`],
     ['applied', applied ? `${applied.run}, ${applied.at.toISOString()}, ${count(applied.rows)} rows` : 'never'],
     ['last run', lastRun ? `${lastRun.run}, ${lastRun.state}` : 'none'],
   ]);
+}
+
+/** 2026-01-20 01:00Z */
+function minute(at: Date): string {
+  return `${at.toISOString().slice(0, 16).replace('T', ' ')}Z`;
 }
 
 function sourceText(source: FeedView['source']): string {

@@ -53,6 +53,9 @@ describe('a wrong value stops with one line that names it, and exit code 2', () 
     ['MUSTER_PREFIX', 'a:b', 'must be 1 to 40 of'],
     ['MUSTER_SECRET', 'short', 'must have 32 characters'],
     ['OTEL_EXPORTER_OTLP_ENDPOINT', 'ftp://x', 'must be an http or https URL'],
+    ['MUSTER_URL', 'muster.example.org', 'must be an http or https URL'],
+    ['SMTP_URL', 'mail.example.org', 'must begin with smtp://'],
+    ['MUSTER_ALLOW_PRIVATE_WEBHOOKS', 'yes', 'must be 0 or 1'],
     ['MUSTER_MONGOD_CACHE_GB', '0.1', 'must be 0.25 or more'],
   ])('%s=%s', (name, value, reason) => {
     const error = refusal({ [name]: value });
@@ -65,7 +68,12 @@ describe('a wrong value stops with one line that names it, and exit code 2', () 
 
 describe('secrets', () => {
   test.each(SECRETS)('%s is read from the file that its _FILE names, without the line end', (name) => {
-    const value = { MONGODB_URI: 'mongodb://db/x', REDIS_URL: 'redis://cache', MUSTER_SECRET: 's'.repeat(32) }[name];
+    const value = {
+      MONGODB_URI: 'mongodb://db/x',
+      REDIS_URL: 'redis://cache',
+      MUSTER_SECRET: 's'.repeat(32),
+      SMTP_URL: 'smtp://mail',
+    }[name];
     writeFileSync(join(directory, 'secret'), `${value}\n`);
     expect(read({ [`${name}_FILE`]: join(directory, 'secret') })[name]).toBe(value);
   });
