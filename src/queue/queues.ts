@@ -12,9 +12,11 @@ export interface Waiting {
 /** The producers' side: one BullMQ queue a kind of job, with ids that make a second `add` harmless. */
 export class Queues {
   readonly #queues: ReadonlyMap<JobName, Queue>;
-  readonly #jobs: ReadonlyMap<JobName, Pick<Job<never>, 'retry'>>;
+  readonly #jobs: ReadonlyMap<JobName, Pick<Job<never>, 'retry' | 'concurrency'>>;
   readonly prefix: string;
   readonly redis: Redis;
+  /** Something may have failed to be enqueued since the relay last looked at everything that waits. */
+  doubtful = false;
 
   constructor(redis: Redis, prefix: string, jobs: readonly Pick<Job<never>, 'name' | 'retry' | 'concurrency'>[]) {
     this.redis = redis;
@@ -23,10 +25,20 @@ export class Queues {
     this.#queues = new Map(JOBS.map((name) => [name, new Queue(name, { connection: redis, prefix })]));
     // Without a listener an 'error' of the connection would end the process.
     for (const queue of this.#queues.values()) queue.on('error', () => undefined);
+    redis.on('close', () => {
+      this.doubtful = true;
+    });
   }
 
   queue(name: JobName): Queue {
     return this.#queues.get(name) as Queue;
+  }
+
+  /** Tells Redis how many jobs of each kind may run at once in all processes together; an emptied one has forgotten. */
+  async limit(): Promise<void> {
+    for (const [name, { concurrency }] of this.#jobs) {
+      if (concurrency?.global) await this.queue(name).setGlobalConcurrency(concurrency.global);
+    }
   }
 
   /** Enqueues batches. An entry that is enqueued already is left as it is. */

@@ -17,3 +17,8 @@ export function connectRedis(url: string, use: 'producer' | 'worker', log: (erro
   redis.on('error', log);
   return redis;
 }
+
+/** Does Redis refuse to write for want of memory? Its policy is `noeviction`, so nothing is lost meanwhile. */
+export function isFull(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('OOM ');
+}

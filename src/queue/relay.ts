@@ -9,17 +9,25 @@ const LOOK_AGAIN = 15_000;
 
 /**
  * Fills the queue from the outbox: whatever waits in the database and is not in Redis is enqueued again. An emptied
- * Redis is noticed by the missing mark, and everything is enqueued at once.
+ * Redis is noticed by the missing mark, a lost connection or a failed try by the queues' doubt: then everything is
+ * enqueued at once.
  */
 export async function relay({ store, clock }: Services, queues: Queues): Promise<number> {
   const now = clock.now();
-  const mark = `${queues.prefix}:filled`;
-  const emptied = (await queues.redis.set(mark, '1', 'NX')) === 'OK';
-  const entries = await dueEntries(store, emptied ? new Date(8.64e15) : now, emptied ? 0 : AT_ONCE);
-  for (let at = 0; at < entries.length; at += AT_ONCE) {
-    const some = entries.slice(at, at + AT_ONCE);
-    await queues.add(some.map(({ _id, job }) => ({ run: _id.run, batch: _id.batch, job })));
-    await postpone(store, some, new Date(now.getTime() + LOOK_AGAIN));
+  const all = queues.doubtful;
+  queues.doubtful = false;
+  try {
+    const emptied = (await queues.redis.set(`${queues.prefix}:filled`, '1', 'NX')) === 'OK';
+    if (emptied) await queues.limit();
+    const entries = await dueEntries(store, all || emptied ? new Date(8.64e15) : now, all || emptied ? 0 : AT_ONCE);
+    for (let at = 0; at < entries.length; at += AT_ONCE) {
+      const some = entries.slice(at, at + AT_ONCE);
+      await queues.add(some.map(({ _id, job }) => ({ run: _id.run, batch: _id.batch, job })));
+      await postpone(store, some, new Date(now.getTime() + LOOK_AGAIN));
+    }
+    return entries.length;
+  } catch (error) {
+    queues.doubtful = true;
+    throw error;
   }
-  return entries.length;
 }

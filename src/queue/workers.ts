@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { jobSeconds } from '../telemetry/metrics.ts';
 import type { Job } from './job.ts';
 import type { Queues } from './queues.ts';
+import { isFull } from './redis.ts';
 
 export interface WorkersOptions<Context> {
   readonly queues: Queues;
@@ -27,9 +28,10 @@ const LOCK = 10_000;
 
 export async function startWorkers<Context>(options: WorkersOptions<Context>): Promise<Workers> {
   const { queues, redis, jobs, context, log, lock = LOCK } = options;
-  for (const { name, concurrency } of jobs) {
-    if (concurrency?.global) await queues.queue(name).setGlobalConcurrency(concurrency.global);
-  }
+  // A full Redis refuses this too; it is then told by the relay, once there is room.
+  await queues.limit().catch((error) => {
+    if (!isFull(error)) throw error;
+  });
   const workers = jobs.map((job) => {
     const worker = new Worker(job.name, async ({ data }) => job.handle(job.payload.parse(data), context), {
       connection: redis,
@@ -39,12 +41,15 @@ export async function startWorkers<Context>(options: WorkersOptions<Context>): P
       stalledInterval: lock / 2,
       maxStalledCount: 1_000_000,
       drainDelay: 1,
+      // After an error that is not of the connection (a full Redis): bullmq's own 15 s are long for who has made room.
+      runRetryDelay: 1_000,
       removeOnComplete: { count: 0 },
       removeOnFail: { count: 0 },
     });
-    worker.on('error', (error) =>
-      log.warn({ job: job.name, code: (error as { code?: string }).code }, 'queue is not reachable'),
-    );
+    worker.on('error', (error) => {
+      if (isFull(error)) log.error({ job: job.name }, 'Redis is full: work waits until its maxmemory is raised');
+      else log.warn({ job: job.name, code: (error as { code?: string }).code }, 'queue is not reachable');
+    });
     worker.on('completed', (done) => measure(done, 'completed'));
     worker.on('failed', (failed, error) => {
       if (failed) measure(failed, 'failed');

@@ -52,19 +52,6 @@ export class Engine {
     if (this.#stop) return;
     const { context, queues, options } = this;
     const redis = connectRedis(options.redisUrl, 'worker', () => undefined);
-    let ticking: Promise<void> = Promise.resolve();
-    let stopped = false;
-    this.#stop = async () => {
-      stopped = true;
-      clearInterval(timer);
-      await ticking;
-      await workers.stop(5_000);
-      redis.disconnect();
-    };
-    const tick = () => {
-      ticking = ticking.then(() => (stopped ? undefined : sweep(context, queues).catch(() => undefined)));
-    };
-    const timer = setInterval(tick, options.sweepEvery ?? 100);
     const workers = await startWorkers({
       queues,
       redis,
@@ -74,6 +61,19 @@ export class Engine {
       log: context.log,
       ...(options.lock && { lock: options.lock }),
     });
+    let ticking: Promise<void> = Promise.resolve();
+    let stopped = false;
+    const tick = () => {
+      ticking = ticking.then(() => (stopped ? undefined : sweep(context, queues).catch(() => undefined)));
+    };
+    const timer = setInterval(tick, options.sweepEvery ?? 100);
+    this.#stop = async () => {
+      stopped = true;
+      clearInterval(timer);
+      await ticking;
+      await workers.stop(5_000);
+      redis.disconnect();
+    };
     tick();
   }
 
