@@ -1,0 +1,198 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { mongo } from '../../src/store/models.ts';
+import { freshDatabase } from '../servers.ts';
+import { ALL, figure, secondsSince } from './harness/figures.ts';
+import { type Command, intercept, type Steps } from './harness/intercept.ts';
+import { seeded } from './harness/seed.ts';
+import { OwnMongod } from './harness/servers.ts';
+import { type Night, World } from './harness/world.ts';
+
+const random = seeded();
+const servers = freshDatabase();
+let mongod: OwnMongod;
+let world: World;
+beforeAll(async () => {
+  mongod = await OwnMongod.start();
+  world = await World.open({ ...servers, mongodbUri: mongod.uri('muster') });
+}, 120_000);
+afterAll(async () => {
+  await world.close();
+  await mongod.close();
+}, 60_000);
+afterEach(() => failPoint('failCommand', 'off'));
+
+async function failPoint(name: string, mode: unknown, data?: Record<string, unknown>): Promise<void> {
+  const client = world.engine.store.connection.getClient();
+  await client.db('admin').command({ configureFailPoint: name, mode, ...(data && { data }) });
+}
+
+/** A night with workers up, with these steps at each of its commands; goes on to the end, and compares. */
+async function nightWith(night: Night, steps: Steps, what: string): Promise<number> {
+  const { engine } = world;
+  await world.reset(night);
+  const interception = intercept(engine.store, steps);
+  await engine.work();
+  await engine.import(world.path(night)).catch(() => undefined);
+  await engine.recover(60_000);
+  const commands = interception.stop();
+  const facts = await world.goOn(night);
+  expect(facts, `seed ${random.seed}: night ${night}, ${what}`).toEqual(world.undisturbed(night));
+  return commands;
+}
+
+/** Both nights, with a fault at one command after the other: `ALL`, or some of each. Gives how often it came to be. */
+async function atCommands(fault: (at: number) => Steps, some: number): Promise<number> {
+  let points = 0;
+  for (const night of [1, 2] as const) {
+    const length = await nightWith(night, {}, 'no fault');
+    const chosen = ALL
+      ? Array.from({ length }, (_, at) => at + 1)
+      : Array.from({ length: some }, () => 1 + random.below(length));
+    for (const at of chosen) {
+      await nightWith(night, fault(at), `command ${at}`);
+      points += 1;
+    }
+  }
+  return points;
+}
+
+/** Commands that write, and whose write concern is their own. */
+function isAcknowledged({ name, inTransaction }: Command): boolean {
+  return name === 'commitTransaction' || (!inTransaction && WRITES.has(name));
+}
+const WRITES = new Set(['insert', 'update', 'delete', 'findAndModify']);
+
+describe('MongoDB in trouble: what was to be written is written once', () => {
+  const time = ALL ? 2_400_000 : 120_000;
+
+  test(
+    'fault 21: a passing error at any command',
+    async () => {
+      const conflict = (at: number): Steps => ({
+        before: async ({ number, name }) => {
+          if (number === at && name !== 'abortTransaction') {
+            await failPoint('failCommand', { times: 1 }, { failCommands: [name], errorCode: 112 });
+          }
+        },
+      });
+      const points = await atCommands(conflict, 3);
+      figure('21', 'error', `${points} points, 0 bad`);
+    },
+    time,
+  );
+
+  test(
+    'fault 22: the reply of any command is lost',
+    async () => {
+      const lost = (at: number): Steps => ({
+        after: ({ number }) => {
+          if (number === at) throw new mongo.MongoNetworkError('the connection was closed before the reply had come');
+        },
+      });
+      const points = await atCommands(lost, 3);
+      figure('22', 'reply', `${points} points, 0 bad`);
+    },
+    time,
+  );
+
+  test(
+    'fault 23: a write whose outcome is unknown',
+    async () => {
+      let points = 0;
+      const unknown = (at: number): Steps => ({
+        before: async (command) => {
+          if (command.number !== at || !isAcknowledged(command)) return;
+          points += 1;
+          const writeConcernError = { code: 91, errmsg: 'shutting down', errorLabels: ['RetryableWriteError'] };
+          await failPoint('failCommand', { times: 1 }, { failCommands: [command.name], writeConcernError });
+        },
+      });
+      await atCommands(unknown, 4);
+      figure('23', 'outcome', `${points} points, 0 bad`);
+    },
+    time,
+  );
+
+  test(
+    'fault 17: mongod is killed and comes back',
+    async () => {
+      const times = ALL ? 20 : 1;
+      let slowest = 0;
+      for (let kill = 0; kill < times; kill += 1) {
+        const at = 20 + random.below(100);
+        let back: Promise<number> | undefined;
+        await world.reset(2);
+        const interception = intercept(world.engine.store, {
+          before: ({ number }) => {
+            if (number === at) back = killAndRestart();
+          },
+        });
+        await world.engine.work();
+        await world.engine.import(world.path(2)).catch(() => undefined);
+        interception.stop();
+        const returned = await back;
+        await world.engine.recover(60_000);
+        if (returned) slowest = Math.max(slowest, performance.now() - returned);
+        expect(await world.goOn(2), `seed ${random.seed}: killed at command ${at}`).toEqual(world.undisturbed(2));
+      }
+      figure(
+        '17',
+        'kill',
+        `${times} kills, 0 acknowledged writes lost; at its end at most ${(slowest / 1000).toFixed(1)} s after the return`,
+      );
+    },
+    ALL ? 1_200_000 : 120_000,
+  );
+
+  async function killAndRestart(): Promise<number> {
+    await mongod.kill();
+    await pause(500);
+    await mongod.start();
+    return performance.now();
+  }
+
+  test('fault 25: write conflicts at random', async () => {
+    let aborted = 0;
+    await failPoint('WTWriteConflictException', { activationProbability: 0.0005 });
+    const counting: Steps = { before: ({ name }) => void (aborted += name === 'abortTransaction' ? 1 : 0) };
+    const then = performance.now();
+    await nightWith(2, counting, 'write conflicts').finally(() => failPoint('WTWriteConflictException', 'off'));
+    figure('25', 'conflicts', `${aborted} transactions tried again, at its end after ${secondsSince(then)}`);
+  }, 120_000);
+
+  test(
+    'fault 24: the database is slow: what waits does not fill the memory',
+    async () => {
+      const [ms, times] = ALL ? [5_000, 12] : [500, 6];
+      const large = await World.open(
+        { ...servers, mongodbUri: mongod.uri('slow'), prefix: `${servers.prefix}-slow` },
+        { learners: ALL ? 20_000 : 3_000 },
+      );
+      try {
+        await large.reset(1);
+        await failPoint(
+          'failCommand',
+          { times },
+          { failCommands: ['commitTransaction', 'insert'], blockConnection: true, blockTimeMS: ms },
+        );
+        const before = process.memoryUsage().rss;
+        let peak = before;
+        const watch = setInterval(() => {
+          peak = Math.max(peak, process.memoryUsage().rss);
+        }, 50);
+        await large.engine.work();
+        await large.engine.import(large.path(1));
+        await large.engine.recover(120_000);
+        clearInterval(watch);
+        const grown = Math.round((peak - before) / 1_048_576);
+        expect(grown).toBeLessThan(256);
+        expect(await large.goOn(1)).toEqual(large.undisturbed(1));
+        figure('24', 'slow', `${times} writes of ${ms / 1000} s each; memory grew by ${grown} MB`);
+      } finally {
+        await large.close();
+      }
+    },
+    ALL ? 600_000 : 120_000,
+  );
+});
