@@ -209,7 +209,9 @@ async function applyOneByOne(
     const waiting = await store.outbox.findOne({ _id: batch._id, job: 'apply' }, { session });
     if (!waiting) return null;
     const audit = applyAudit(batch._id, run, clock.now(), applied);
-    await store.audit.insertOne({ ...audit, ...(instead.length > 0 && { instead }) }, { session });
+    const actual = new Map(instead);
+    const learners = audit.learners.map((learner) => actual.get(learner) ?? learner);
+    await store.audit.insertOne({ ...audit, learners, ...(instead.length > 0 && { instead }) }, { session });
     return passOn(services, session, batch, instead, [...missing]);
   });
 }

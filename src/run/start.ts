@@ -1,10 +1,12 @@
 import type { RunId } from '../domain/ids.ts';
+import type { Group } from '../domain/structure.ts';
+import { recordAudit, recordDecision } from '../store/auditChain.ts';
 import type { BatchDoc, GroupDoc, OutboxDoc, RunDoc } from '../store/models.ts';
 import { ENQUEUED_BY_WRITER } from '../store/outbox.ts';
-import { moveRun } from '../store/runs.ts';
+import { moveRun, whyOf } from '../store/runs.ts';
 import type { Services } from '../store/services.ts';
 import type { Session, Store } from '../store/store.ts';
-import { bumpStructure } from '../store/structure.ts';
+import { bumpStructure, toGroup } from '../store/structure.ts';
 import type { Outcome } from './outcome.ts';
 
 /**
@@ -33,9 +35,15 @@ export async function startApplying(
     });
     if (!moved) return false;
     if (outcome) {
-      await createGroups(store, session, outcome.newGroups);
+      const detail = await createGroups(store, session, outcome.newGroups);
+      if (detail.length > 0) {
+        const entry = { learners: [], groups: detail.map(({ after }) => after.id), detail, counts: {} };
+        const _id = { run: run._id, batch: 0, step: 'structure' };
+        await recordAudit(store, session, { _id, at: now, by: run.by, why: whyOf(run), ...entry });
+      }
       await releaseEmails(store, session, outcome.releases);
     }
+    if (note) await recordDecision(store, session, { run: run._id, step: 'approved', by, why: note, at: now });
     const entries = batches.map(({ _id }) => waiting(_id, 'apply', now));
     if (entries.length > 0) await store.outbox.insertMany(entries, { session });
     return true;
@@ -53,8 +61,12 @@ export function attemptOf(run: { _id: RunId; attempt: number }): { $gt: BatchDoc
   return { $gt: { run: run._id, batch: first }, $lt: { run: run._id, batch: first + 1_000_000 } };
 }
 
-async function createGroups(store: Store, session: Session, groups: Outcome['newGroups']): Promise<void> {
-  if (groups.length === 0) return;
+async function createGroups(
+  store: Store,
+  session: Session,
+  groups: Outcome['newGroups'],
+): Promise<{ before: null; after: Group }[]> {
+  if (groups.length === 0) return [];
   const byExternalId = new Map(groups.map((group) => [group.externalId, group.id]));
   const parents = groups.flatMap(({ parent }) => (parent && !byExternalId.has(parent) ? [parent] : []));
   for (const doc of await store.groups.find({ externalId: { $in: parents } }, { session }).toArray()) {
@@ -73,8 +85,10 @@ async function createGroups(store: Store, session: Session, groups: Outcome['new
       revision: 1,
     };
   });
-  await store.groups.insertMany(withoutCircles(docs), { session });
+  const made = withoutCircles(docs);
+  await store.groups.insertMany(made, { session });
   await bumpStructure(store, session, { keys: true });
+  return made.map((doc) => ({ before: null, after: toGroup(doc) }));
 }
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };

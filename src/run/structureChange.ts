@@ -4,13 +4,14 @@ import type { CourseId, ExternalId, GroupId } from '../domain/ids.ts';
 import { lostCourses, type SettleKind } from '../domain/settle.ts';
 import { type Group, Structure } from '../domain/structure.ts';
 import { auditOf, settleLearners } from '../reconcile/settleBatch.ts';
+import { recordAudit } from '../store/auditChain.ts';
 import { newRunId, reserve } from '../store/counters.ts';
 import { isDuplicateKey } from '../store/failures.ts';
 import { memberIds } from '../store/learners.ts';
 import type { BatchDoc, CourseDoc, GroupDoc, RunDoc } from '../store/models.ts';
 import type { Services } from '../store/services.ts';
 import type { Session } from '../store/store.ts';
-import { bumpStructure, readStructure, toGroup } from '../store/structure.ts';
+import { bumpStructure, readStructure, toCourse, toGroup } from '../store/structure.ts';
 import { chunks } from './chunks.ts';
 import { blankRun, drainRun, eventsOf, type ManualResult } from './manual.ts';
 import { removeMembers } from './memberships.ts';
@@ -135,7 +136,16 @@ async function writeGroups(
   const { by, source } = run;
   const at = clock.now();
   await store.audit.insertOne(
-    { _id: { run: run._id, batch: 0, step: 'structure' }, at, by, why: source.name, learners: [], detail, counts: {} },
+    {
+      _id: { run: run._id, batch: 0, step: 'structure' },
+      at,
+      by,
+      why: source.name,
+      learners: [],
+      groups: ids,
+      detail,
+      counts: {},
+    },
     { session },
   );
 }
@@ -345,7 +355,7 @@ export async function unlinkCourses(
 }
 
 export async function addCourse(
-  { store }: Services,
+  { store, clock }: Services,
   {
     name,
     externalId,
@@ -355,13 +365,20 @@ export async function addCourse(
 ): Promise<CourseId> {
   if (name.trim() === '') throw new UsageError('A course needs a name; nothing was changed.');
   const _id = (await reserve(store, 'courses', 1)) as CourseId;
+  const run = await newRunId(store);
+  const course: CourseDoc = {
+    _id,
+    name: name.trim(),
+    ...(externalId && { externalId }),
+    ...(subenvironment && { subenvironment }),
+    createdBy: by,
+  };
+  const detail = [{ before: null, after: toCourse(course) }];
+  const entry = { at: clock.now(), by, why: 'courses add', learners: [], detail, counts: {} };
   try {
-    await store.courses.insertOne({
-      _id,
-      name: name.trim(),
-      ...(externalId && { externalId }),
-      ...(subenvironment && { subenvironment }),
-      createdBy: by,
+    await store.transaction(async (session) => {
+      await store.courses.insertOne(course, { session });
+      await recordAudit(store, session, { _id: { run, batch: 0, step: 'course' }, ...entry });
     });
   } catch (error) {
     if (isDuplicateKey(error)) throw new UsageError(`Course ${externalId} exists already; nothing was changed.`);
@@ -389,7 +406,15 @@ export async function importStructure(services: Services, { groups, courses, by 
   const fresh = courses.filter(({ externalId }) => !known.has(externalId));
   const firstCourse = fresh.length > 0 ? await reserve(store, 'courses', fresh.length) : 0;
   const docs: CourseDoc[] = fresh.map((course, at) => ({ _id: (firstCourse + at) as CourseId, ...course }));
-  if (docs.length > 0) await store.courses.insertMany(docs);
+  if (docs.length > 0) {
+    const run = await newRunId(store);
+    const detail = docs.map((doc) => ({ before: null, after: toCourse(doc) }));
+    const entry = { at: services.clock.now(), by, why: 'courses import', learners: [], detail, counts: {} };
+    await store.transaction(async (session) => {
+      await store.courses.insertMany(docs, { session });
+      await recordAudit(store, session, { _id: { run, batch: 0, step: 'course' }, ...entry });
+    });
+  }
   for (const { _id, externalId } of docs) known.set(externalId as ExternalId, _id);
 
   const structure = await readStructure(store);

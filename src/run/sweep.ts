@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import type { Queues } from '../queue/queues.ts';
 import { relay } from '../queue/relay.ts';
+import { sealAudit } from '../store/auditChain.ts';
 import type { RunDoc } from '../store/models.ts';
 import type { Services } from '../store/services.ts';
 import { beginRetry } from '../store/setAside.ts';
@@ -26,6 +27,7 @@ export async function sweep(services: Services, queues: Queues): Promise<void> {
     () => settleDueWindows(services),
     () => retryDue(services),
     () => tellRuns(services),
+    () => seal(services),
   ];
   const errors: unknown[] = [];
   for (const round of rounds) await round().catch((error: unknown) => errors.push(error));
@@ -58,4 +60,15 @@ async function retryDue(services: Services): Promise<void> {
     .limit(RETRIES)
     .toArray();
   for (const doc of due) if (await beginRetry(services, doc, Math.random())) await retrySetAside(services, doc);
+}
+
+/** Sealing waits while batches are at work, but no longer than this, ms. */
+const SEAL_AFTER = 600_000;
+
+async function seal({ store, clock }: Services): Promise<void> {
+  const busy = await store.outbox.findOne({}, { projection: { _id: 1 } });
+  const oldest =
+    busy && (await store.audit.findOne({ seq: null } as never, { sort: { at: 1 }, projection: { at: 1 } }));
+  if (busy && (!oldest || clock.now().getTime() < oldest.at.getTime() + SEAL_AFTER)) return;
+  await sealAudit(store);
 }

@@ -4,6 +4,7 @@ import type { Learner } from '../domain/learner.ts';
 import type { Subscriptions } from '../domain/settle.ts';
 import type { Structure } from '../domain/structure.ts';
 import { auditOf, settleLearners } from '../reconcile/settleBatch.ts';
+import { type ChainState, verifyAudit } from '../store/auditChain.ts';
 import { newRunId } from '../store/counters.ts';
 import { toLearner } from '../store/learners.ts';
 import type { Services } from '../store/services.ts';
@@ -23,6 +24,8 @@ export interface Verification {
   readonly learners: number;
   readonly drift: readonly Drift[];
   readonly repaired: number;
+  /** The chain of audit entries, and where it is broken (R28). */
+  readonly audit: ChainState;
 }
 
 const CHUNK = 1000;
@@ -57,7 +60,8 @@ export async function verify(services: Services, { repair }: { repair: boolean }
     if (chunk.length === CHUNK) await check();
   }
   await check();
-  return { learners: count, drift, repaired: repair ? await repairAll(services, wrong) : 0 };
+  const audit = await verifyAudit(store);
+  return { learners: count, drift, repaired: repair ? await repairAll(services, wrong) : 0, audit };
 }
 
 function driftOf(learner: Learner, held: Subscriptions | undefined, structure: Structure, now: Date): Drift[] {

@@ -567,7 +567,7 @@ function schemas() {
   );
   audit.index({ learners: 1 });
   audit.index({ at: 1 });
-  audit.index({ seq: 1, at: 1 });
+  audit.index({ seq: 1, at: 1, _id: 1 });
   audit.index({ groups: 1 }, { sparse: true });
 
   const rejected = new Schema(

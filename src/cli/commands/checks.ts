@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { digest } from '../../run/digest.ts';
 import { verify } from '../../run/verify.ts';
 import { keyIn } from '../../run/views/key.ts';
+import type { ChainState } from '../../store/auditChain.ts';
 import { learnersById } from '../../store/learners.ts';
 import { readCourses } from '../../store/structure.ts';
 import type { Cli } from '../cli.ts';
@@ -33,7 +34,7 @@ export function addChecks(program: Command, cli: Cli): void {
 
 async function check(cli: Cli, { json, repair = false }: JsonOption & { repair?: boolean }): Promise<void> {
   const { services, store } = await cli.open();
-  const { learners, drift, repaired } = await verify(services, { repair });
+  const { learners, drift, repaired, audit } = await verify(services, { repair });
   const courses = await readCourses(store);
   const named = await learnersById(store, [...new Set(drift.map(({ learner }) => learner))]);
   const view = {
@@ -44,15 +45,24 @@ async function check(cli: Cli, { json, repair = false }: JsonOption & { repair?:
       ...rest,
     })),
     repaired,
+    audit,
   };
   cli.out.show(json, view, () => {
-    if (view.drift.length === 0) return `${counted(learners, 'learner')}: what is stored is what the rules derive.`;
+    const chain = chainText(audit);
+    if (view.drift.length === 0)
+      return `${counted(learners, 'learner')}: what is stored is what the rules derive.\n${chain}`;
     const rows = view.drift.slice(0, SHOWN).map((one) => [one.learner, one.course, one.found, one.expected]);
     const more = view.drift.length > SHOWN ? `\n… and ${count(view.drift.length - SHOWN)} more (--json lists all)` : '';
     const next = repair ? `Repaired: ${counted(repaired, 'learner')}.` : 'Repair it: muster verify --repair';
-    return `${table(['learner', 'course', 'found', 'expected'], rows)}${more}\n${counted(view.drift.length, 'difference')} in ${counted(learners, 'learner')}. ${next}`;
+    return `${table(['learner', 'course', 'found', 'expected'], rows)}${more}\n${counted(view.drift.length, 'difference')} in ${counted(learners, 'learner')}. ${next}\n${chain}`;
   });
-  if (drift.length > 0) cli.exit = 3;
+  if (drift.length > 0 || audit.breaks.length > 0) cli.exit = 3;
+}
+
+function chainText({ sealed, head, breaks }: ChainState): string {
+  if (breaks.length === 0) return `Audit: ${count(sealed)} sealed entries are whole${head ? `; head ${head}` : ''}.`;
+  const rows = breaks.slice(0, SHOWN).map(({ seq, what, entry }) => [seq, what, entry]);
+  return `Audit: the chain of ${count(sealed)} entries is broken at ${counted(breaks.length, 'place')}.\n${table(['entry', 'what', 'run/batch/step'], rows)}`;
 }
 
 const SHOWN = 50;

@@ -216,7 +216,7 @@ describe('learners', () => {
   test('R28: every change by hand leaves an audit entry with who and why', async () => {
     await addMembers(muster.context, { group: groups['sector-a'], learners: [learner], by });
     const entries = await muster.store.audit.find({ learners: learner }).sort({ at: 1 }).toArray();
-    expect(entries.map(({ by: who, why, _id }) => [who, why, _id.step])).toContainEqual([by, 'manual', 'apply']);
+    expect(entries.map(({ by: who, why, _id }) => [who, why, _id.step])).toContainEqual([by, 'groups add', 'apply']);
     expect(entries.flatMap(({ events = [] }) => events.flatMap((one) => one.events))).toContainEqual({
       kind: 'subscribed',
       course: courses.safety,
