@@ -2,6 +2,7 @@ import { locate, sourceFile } from '../src/feed/sources/file.ts';
 import { defineJob } from '../src/queue/job.ts';
 import { enqueueRun } from '../src/run/enqueue.ts';
 import { executeRun, failRun } from '../src/run/execute.ts';
+import { isTransient } from '../src/store/failures.ts';
 import { readFeedDoc, settingsOf } from '../src/store/feeds.ts';
 import { readRun } from '../src/store/runs.ts';
 import type { JobContext } from './context.ts';
@@ -24,6 +25,7 @@ export const importFeed = defineJob({
       const after = await executeRun(context, run, file);
       if (after.state === 'applying') await enqueueRun(context.store, context.queues, id);
     } catch (error) {
+      if (isTransient(error)) throw error;
       await failRun(context, run, error);
     }
   },

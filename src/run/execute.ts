@@ -9,7 +9,7 @@ import { LOOK_AGAIN, RowTable, RowTableWriter } from '../feed/rows/table.ts';
 import { type SourceFile, sha256Of } from '../feed/sources/file.ts';
 import { type FeedSettings, policyOf } from '../settings/feed.ts';
 import { reserve } from '../store/counters.ts';
-import { isDuplicateKey } from '../store/failures.ts';
+import { isDuplicateKey, isTransient } from '../store/failures.ts';
 import { readFeedDoc, readWindowOption, settingsOf } from '../store/feeds.ts';
 import { learnerIdsByExternalId, learnersHeldBy, learnersToLookAt } from '../store/learners.ts';
 import type { Applied, FeedDoc, RunDoc } from '../store/models.ts';
@@ -34,7 +34,8 @@ const PREVIEW_IDS = 4_000_000_000;
 /**
  * Takes a queued run through reading, planning and the guard, and starts applying where nothing holds it. The run
  * ends `completed` (no change), `planned` (preview), `held`, `applying` or `failed`; nothing is thrown for a feed
- * that cannot be used: that is a failed run with its error. A run that was killed while reading is read again.
+ * that cannot be used: that is a failed run with its error. A run that was killed while reading is read again, and so
+ * is one that met trouble with the database, which is thrown.
  */
 export async function executeRun(services: Services, run: RunDoc, file: SourceFile): Promise<RunDoc> {
   const { store } = services;
@@ -44,7 +45,8 @@ export async function executeRun(services: Services, run: RunDoc, file: SourceFi
   try {
     await readAndPlan(services, taken, file);
   } catch (error) {
-    await failRun(services, taken, error);
+    if (isTransient(error)) await giveBack(services, taken);
+    else await failRun(services, taken, error);
     if (!(error instanceof MusterError)) throw error;
   } finally {
     clearInterval(beat);
@@ -78,6 +80,11 @@ async function heartbeat({ store, clock }: Services, run: RunDoc): Promise<void>
     { _id: run._id, state: 'reading', attempt: run.attempt },
     { $set: { 'lease.until': until } },
   );
+}
+
+/** Nobody reads the run any more, and the next to look finds it so, without waiting for its lease to run out. */
+async function giveBack({ store }: Services, { _id, attempt }: RunDoc): Promise<void> {
+  await store.runs.updateOne({ _id, attempt }, { $unset: { lease: '' } }).catch(() => undefined);
 }
 
 export async function failRun({ store, clock, log }: Services, run: RunDoc, error: unknown): Promise<void> {

@@ -11,8 +11,15 @@ export function isPermanent(error: unknown): boolean {
 export function isTransient(error: unknown): boolean {
   if (!(error instanceof mongo.MongoError) || error instanceof mongo.MongoInvalidArgumentError) return false;
   if (error.hasErrorLabel('TransientTransactionError') || error.hasErrorLabel('RetryableWriteError')) return true;
-  return !(error instanceof mongo.MongoServerError);
+  return !(error instanceof mongo.MongoServerError) || TRANSIENT.has(Number(error.code));
 }
+
+// HostUnreachable, HostNotFound, LockTimeout, MaxTimeMSExpired, NetworkTimeout, ShutdownInProgress, WriteConflict,
+// PrimarySteppedDown, NoSuchTransaction, ExceededTimeLimit, SocketException, NotWritablePrimary, InterruptedAtShutdown,
+// InterruptedDueToReplStateChange, NotPrimaryNoSecondaryOk, NotPrimaryOrSecondary
+const TRANSIENT: ReadonlySet<number> = new Set([
+  6, 7, 24, 50, 89, 91, 112, 189, 251, 262, 9001, 10107, 11600, 11602, 13435, 13436,
+]);
 
 // BadValue, TypeMismatch, DocumentValidationFailure, BSONObjectTooLarge, DuplicateKey
 const PERMANENT: ReadonlySet<number> = new Set([2, 14, 121, 10334, 11000]);
