@@ -9,10 +9,12 @@ import type { Sight } from './sight.ts';
 
 /** Views without what the asker may not see: neither its names nor counts that tell of it (R29). */
 export interface Narrowing {
-  group(view: GroupView): Omit<GroupView, 'members'> & { members: GroupView['members'] | null };
-  course(view: CourseView): Omit<CourseView, 'subscriptions'> & { subscriptions: CourseView['subscriptions'] | null };
-  row(view: LearnerRow): LearnerRow;
-  learner(view: LearnerView): LearnerView;
+  readonly group: (view: GroupView) => Omit<GroupView, 'members'> & { members: GroupView['members'] | null };
+  readonly course: (
+    view: CourseView,
+  ) => Omit<CourseView, 'subscriptions'> & { subscriptions: CourseView['subscriptions'] | null };
+  readonly row: (view: LearnerRow) => LearnerRow;
+  readonly learner: (view: LearnerView) => LearnerView;
 }
 
 export function narrowing(sight: Sight, { role, subenvironments }: Principal): Narrowing {

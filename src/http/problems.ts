@@ -31,8 +31,10 @@ export type Problem = z.output<typeof Problem>;
 export class HttpProblem extends MusterError {
   readonly code: string;
   readonly status: number;
-  constructor(status: number, code: string, detail: string) {
+  readonly headers: Readonly<Record<string, string>>;
+  constructor(status: number, code: string, detail: string, headers: Readonly<Record<string, string>> = {}) {
     super(detail);
+    this.headers = headers;
     this.status = status;
     this.code = code;
   }
@@ -82,7 +84,7 @@ export function sendProblem(
 export function onError(error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   if (error instanceof HttpProblem) {
     if (error.status === 401) reply.header('www-authenticate', 'Bearer');
-    return sendProblem(reply, error.status, error.code, error.message);
+    return sendProblem(reply.headers(error.headers), error.status, error.code, error.message);
   }
   if (error instanceof NotFound) {
     const told = request.principal && seesAll(request.principal.role);

@@ -1,7 +1,6 @@
 import cookie from '@fastify/cookie';
 import helmet from '@fastify/helmet';
 import multipart from '@fastify/multipart';
-import rateLimit from '@fastify/rate-limit';
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import fastify, { type FastifyInstance, LogController } from 'fastify';
@@ -73,7 +72,7 @@ export async function buildServer(
   });
   app.setErrorHandler(onError);
   app.setNotFoundHandler((_, reply) => sendProblem(reply, 404, 'not-found', notFound.message));
-  await guards(app, context);
+  await guards(app);
   authenticate(app, context);
   measure(app);
   addHealth(app, context);
@@ -113,7 +112,7 @@ export async function serveApi(
   };
 }
 
-async function guards(app: FastifyInstance, context: HttpContext): Promise<void> {
+async function guards(app: FastifyInstance): Promise<void> {
   await app.register(helmet, {
     contentSecurityPolicy: {
       useDefaults: false,
@@ -131,12 +130,6 @@ async function guards(app: FastifyInstance, context: HttpContext): Promise<void>
     referrerPolicy: { policy: 'no-referrer' },
   });
   await app.register(cookie);
-  await app.register(rateLimit, {
-    global: false,
-    redis: context.queues.redis,
-    nameSpace: `${context.queues.prefix}:tries:`,
-    skipOnError: true,
-  });
   await app.register(multipart, {
     limits: { files: 2, fields: 10, fieldSize: 1000, fileSize: Number.MAX_SAFE_INTEGER },
   });

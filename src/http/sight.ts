@@ -1,11 +1,11 @@
-import type { CourseId, GroupId } from '../domain/ids.ts';
+import { NotFound } from '../domain/errors.ts';
+import type { CourseId, ExternalId, GroupId } from '../domain/ids.ts';
 import type { Learner } from '../domain/learner.ts';
 import type { Course, Group, Structure } from '../domain/structure.ts';
 import { findCourses, findGroup, findLearners } from '../run/find.ts';
 import { readCourses, readStructure } from '../store/structure.ts';
 import type { HttpContext } from './context.ts';
 import { type Principal, seesAll } from './principal.ts';
-import { notFound } from './problems.ts';
 
 /** What one who asks may see of groups, learners and courses (R29). What is not seen is not found. */
 export interface Sight {
@@ -13,9 +13,9 @@ export interface Sight {
   readonly courses: ReadonlyMap<CourseId, Course>;
   /** null = all. */
   readonly groups: ReadonlySet<GroupId> | null;
-  seesGroup(id: GroupId): boolean;
-  seesCourse(id: CourseId): boolean;
-  seesLearner(learner: Learner): boolean;
+  readonly seesGroup: (id: GroupId) => boolean;
+  readonly seesCourse: (id: CourseId) => boolean;
+  readonly seesLearner: (learner: Learner) => boolean;
 }
 
 /**
@@ -69,17 +69,18 @@ function ofReseller(
   return [new Set(groups), new Set(mine)];
 }
 
-/** @throws {NotFound} for what is not there and for what is not seen, alike. */
+/** @throws {NotFound} for what is not there and for what is not seen; its text reaches those alone who see everything. */
 export function groupIn(sight: Sight, text: string): Group {
   const group = findGroup(sight.structure, text);
-  if (!group || !sight.seesGroup(group.id)) throw notFound;
-  return group;
+  if (group && sight.seesGroup(group.id)) return group;
+  const near = sight.structure.nearMiss(text as ExternalId);
+  throw new NotFound(`There is no group ${text}; nothing was changed.${near ? ` Is ${near.externalId} meant?` : ''}`);
 }
 
 export function coursesIn(sight: Sight, texts: readonly string[]): Course[] {
-  return findCourses(sight.courses, texts).map((course) => {
-    if (!course || !sight.seesCourse(course.id)) throw notFound;
-    return course;
+  return findCourses(sight.courses, texts).map((course, at) => {
+    if (course && sight.seesCourse(course.id)) return course;
+    throw new NotFound(`There is no course ${texts[at]}; nothing was changed.`);
   });
 }
 
@@ -89,6 +90,6 @@ export function courseIn(sight: Sight, text: string): Course {
 
 export async function learnerIn({ store }: HttpContext, sight: Sight, text: string): Promise<Learner> {
   const learner = (await findLearners(store, [text])).get(text);
-  if (!learner || !sight.seesLearner(learner)) throw notFound;
-  return learner;
+  if (learner && sight.seesLearner(learner)) return learner;
+  throw new NotFound(`There is no learner ${text}; nothing was changed.`);
 }

@@ -57,7 +57,8 @@ export function groupRoutes(app: App, context: HttpContext): void {
     async ({ params, principal }, reply) => {
       const sight = await sightOf(context, principal);
       const group = groupIn(sight, params.group);
-      await tagGroup(context, reply, group.id);
+      // A revision tells of changes that others may not see.
+      if (sight.groups === null) await tagGroup(context, reply, group.id);
       return narrowing(sight, principal).group(await viewGroup(context, group));
     },
   );

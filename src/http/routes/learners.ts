@@ -94,7 +94,8 @@ export function learnerRoutes(app: App, context: HttpContext): void {
     async ({ params, principal }, reply) => {
       const sight = await sightOf(context, principal);
       const learner = await learnerIn(context, sight, params.learner);
-      tagLearner(reply, learner);
+      // A revision tells of changes that others may not see.
+      if (sight.groups === null) tagLearner(reply, learner);
       return narrowing(sight, principal).learner(await viewOne(context, learner));
     },
   );

@@ -13,6 +13,8 @@ export class TestApi {
   readonly muster: TestMuster;
   app!: FastifyInstance;
   context!: HttpContext;
+  /** Where requests come from. */
+  address = '127.0.0.1';
   #keys = 0;
 
   constructor(muster: TestMuster) {
@@ -48,13 +50,14 @@ export class TestApi {
 
   ask(
     key: string | undefined,
-    method: InjectOptions['method'],
+    method: string,
     path: string,
     payload?: InjectOptions['payload'],
     headers: Record<string, string> = {},
   ): Promise<LightMyRequestResponse> {
     return this.app.inject({
       method: method as 'GET',
+      remoteAddress: this.address,
       url: path.startsWith('/') ? path : `/api/v1/${path}`,
       headers: { ...(key && { authorization: `Bearer ${key}` }), ...headers },
       ...(payload !== undefined && { payload }),
