@@ -14,11 +14,11 @@ export function isTransient(error: unknown): boolean {
   return !(error instanceof mongo.MongoServerError) || TRANSIENT.has(Number(error.code));
 }
 
-// HostUnreachable, HostNotFound, LockTimeout, MaxTimeMSExpired, NetworkTimeout, ShutdownInProgress, WriteConflict,
+// HostUnreachable, HostNotFound, LockTimeout, MaxTimeMSExpired, WriteConcernFailed, NetworkTimeout, ShutdownInProgress, WriteConflict,
 // PrimarySteppedDown, NoSuchTransaction, ExceededTimeLimit, SocketException, NotWritablePrimary, InterruptedAtShutdown,
 // InterruptedDueToReplStateChange, NotPrimaryNoSecondaryOk, NotPrimaryOrSecondary
 const TRANSIENT: ReadonlySet<number> = new Set([
-  6, 7, 24, 50, 89, 91, 112, 189, 251, 262, 9001, 10107, 11600, 11602, 13435, 13436,
+  6, 7, 24, 50, 64, 89, 91, 112, 189, 251, 262, 9001, 10107, 11600, 11602, 13435, 13436,
 ]);
 
 // BadValue, TypeMismatch, DocumentValidationFailure, BSONObjectTooLarge, DuplicateKey
