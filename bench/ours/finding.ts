@@ -32,6 +32,7 @@ export async function finding(cast: Cast, { database, file }: { database: string
       lookAgain: [],
       idsOf: (ids) => learnerIdsByExternalId(store, ids),
       newGroupIds: async () => [],
+      contested: async () => [],
     });
     return reading.claims.size;
   });

@@ -34,23 +34,13 @@ export async function refuseEmails(
   const keeps = new Set<ExternalId>();
 
   if (stored) {
-    for (const keys of chunks([...claimants.keys()], 1000)) {
-      const byEmail = await learnersByEmail(store, keys);
-      const asking = keys.flatMap((key) => claimants.get(key) as ExternalId[]);
-      const own = await learnersByExternalId(store, asking);
-      for (const key of keys) {
-        for (const claimant of claimants.get(key) as ExternalId[]) {
-          const live = own.get(claimant);
-          const holder = byEmail.get(key);
-          if (live?.email !== undefined && emailKey(live.email) === key) keeps.add(claimant);
-          else if (
-            holder &&
-            holder.id !== live?.id &&
-            !(holder.externalId === undefined && !live && match.includes('email'))
-          ) {
-            holders.set(holder.id, holder);
-            wanted.set(claimant, { wants: key, holder: holder.id });
-          }
+    const asking = [...claimants].flatMap(([key, ids]) => ids.map((externalId) => ({ externalId, key })));
+    for (const some of chunks(asking, 1000)) {
+      for (const { claimant, key, holder } of await holdersOf(store, some, match)) {
+        if (holder === 'own') keeps.add(claimant);
+        else {
+          holders.set(holder.id, holder);
+          wanted.set(claimant, { wants: key, holder: holder.id });
         }
       }
     }
@@ -79,6 +69,52 @@ export async function refuseEmails(
     claims.delete(claimant);
   }
   return { rejections, releases };
+}
+
+/**
+ * Those of these claimants whose address another learner holds, and these holders, as far as they have an External
+ * ID: what becomes of one may depend on what the feed says of the other (R12).
+ */
+export async function contestedEmails(
+  store: Store,
+  claims: readonly { externalId: ExternalId; email?: string }[],
+  match: readonly string[],
+): Promise<ExternalId[]> {
+  const found: ExternalId[] = [];
+  const asking = claims.flatMap(({ externalId, email }) => (email ? [{ externalId, key: emailKey(email) }] : []));
+  for (const some of chunks(asking, 1000)) {
+    for (const { claimant, holder } of await holdersOf(store, some, match)) {
+      if (holder === 'own') continue;
+      found.push(claimant);
+      if (holder.externalId !== undefined) found.push(holder.externalId);
+    }
+  }
+  return found;
+}
+
+interface Held {
+  readonly claimant: ExternalId;
+  readonly key: string;
+  readonly holder: Learner | 'own';
+}
+
+/** Claimants whose address is held: by themselves (`own`), or by another who is not about to be found by it. */
+async function holdersOf(
+  store: Store,
+  asking: readonly { externalId: ExternalId; key: string }[],
+  match: readonly string[],
+): Promise<Held[]> {
+  const keys = [...new Set(asking.map(({ key }) => key))];
+  const ids = asking.map(({ externalId }) => externalId);
+  const [byEmail, own] = await Promise.all([learnersByEmail(store, keys), learnersByExternalId(store, ids)]);
+  return asking.flatMap(({ externalId: claimant, key }): Held[] => {
+    const live = own.get(claimant);
+    const holder = byEmail.get(key);
+    if (live?.email !== undefined && emailKey(live.email) === key) return [{ claimant, key, holder: 'own' }];
+    if (!holder || holder.id === live?.id) return [];
+    const adopted = holder.externalId === undefined && !live && match.includes('email');
+    return adopted ? [] : [{ claimant, key, holder }];
+  });
 }
 
 function claimantsOf(claims: ReadonlyMap<ExternalId, Claim>): Map<string, ExternalId[]> {

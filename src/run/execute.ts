@@ -19,6 +19,7 @@ import type { Services } from '../store/services.ts';
 import { readStructure } from '../store/structure.ts';
 import { readTable, writeTable } from '../store/tables.ts';
 import { finishRun } from './advance.ts';
+import { contestedEmails } from './emails.ts';
 import { LearnerSet } from './learnerSet.ts';
 import type { Outcome } from './outcome.ts';
 import { planRun } from './planRun.ts';
@@ -131,6 +132,7 @@ async function readAndPlan(services: Services, run: RunDoc, file: SourceFile): P
   };
   const rowTable = table && RowTable.fromParts(table);
   const policy = policyOf(settings);
+  const anybody = (await store.learners.estimatedDocumentCount()) > 0;
   const reading = await readClaims({
     reader,
     policy,
@@ -139,6 +141,7 @@ async function readAndPlan(services: Services, run: RunDoc, file: SourceFile): P
     known: comparable && policy.mode === 'full' ? rowTable : undefined,
     lookAgain,
     idsOf: (ids) => learnerIdsByExternalId(store, ids),
+    contested: (claims) => (anybody ? contestedEmails(store, claims, policy.match) : Promise.resolve([])),
     newGroupIds: async (count) => {
       const first = count > 0 ? await newIds('groups', count) : 0;
       return Array.from({ length: count }, (_, at) => (first + at) as GroupId);
@@ -265,8 +268,11 @@ async function candidatesOf(
   lookAgain: readonly LearnerId[],
 ): Promise<Iterable<LearnerId>> {
   if (!table) return learnersHeldBy(store, feed._id);
-  if (comparable) return new Set([...reading.lost, ...lookAgain]);
-  const all = new Set<LearnerId>(lookAgain);
+  const all = new LearnerSet(lookAgain);
+  if (comparable) {
+    for (const id of reading.lost) all.add(id);
+    return all;
+  }
   for (let at = 0; at < table.rows; at += 1) all.add(table.learner(at) as LearnerId);
   return all;
 }

@@ -5,6 +5,10 @@ export class LearnerSet {
   #bits = new Uint8Array(1024);
   size = 0;
 
+  constructor(ids: Iterable<LearnerId> = []) {
+    for (const id of ids) this.add(id);
+  }
+
   add(id: LearnerId): void {
     const at = id >>> 3;
     if (at >= this.#bits.length) {

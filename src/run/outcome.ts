@@ -3,7 +3,7 @@ import type { Breach } from '../domain/guard.ts';
 import type { GroupId } from '../domain/ids.ts';
 import type { Applied } from '../store/models.ts';
 import type { Release } from './emails.ts';
-import type { NewGroup } from './read.ts';
+import type { NewGroup } from './groupsToMake.ts';
 
 /** One kind of problem of a run, with the first row that has it. */
 export interface Problem {

@@ -105,8 +105,7 @@ class Planning {
   async #planClaims(): Promise<void> {
     const { store, reading, policy } = this.#in;
     const stored = (await store.learners.estimatedDocumentCount()) > 0;
-    for (const ids of chunks([...reading.claims.keys()], CHUNK)) {
-      const claims = ids.map((id) => reading.claims.get(id) as Claim);
+    for await (const claims of claimsOf(reading)) {
       const live = stored ? await this.#find(claims) : new Map<ExternalId, Learner>();
       const unknown = claims.filter(({ externalId }) => !live.has(externalId));
       const made = policy.unknownLearner === 'create' ? unknown.filter(({ status }) => status === 'active') : [];
@@ -123,7 +122,6 @@ class Planning {
         for (const row of claim.rows) reading.rowMap.assign(row - reading.firstRow, learner || plan.change ? id : 0);
         if (learner || plan.change) this.#named.add(id);
         if (plan.change) planned.push({ change: plan.change, live: learner });
-        reading.claims.delete(claim.externalId);
       }
       await this.#write(planned);
     }
@@ -323,6 +321,15 @@ class Planning {
     }
     return found.sort((a, b) => (a.group < b.group ? -1 : 1));
   }
+}
+
+async function* claimsOf({ claims, alone }: Reading): AsyncGenerator<Claim[], void, undefined> {
+  for (const ids of chunks([...claims.keys()], CHUNK)) {
+    const some = ids.map((id) => claims.get(id) as Claim);
+    for (const id of ids) claims.delete(id);
+    yield some;
+  }
+  yield* alone();
 }
 
 const DAY = 86_400_000;

@@ -20,6 +20,8 @@ export class PlanWriter {
   readonly #run: RunId;
   readonly #first: number;
   readonly #open = new Map<Kind, Change[]>();
+  /** The batch that is being written while the next one is planned. */
+  #writing: Promise<unknown> = Promise.resolve();
   /** Batches written, in order. */
   batches = 0;
 
@@ -40,6 +42,7 @@ export class PlanWriter {
   /** Writes what is left. */
   async end(): Promise<void> {
     for (const kind of this.#open.keys()) await this.#flush(kind);
+    await this.#writing;
   }
 
   async #flush(kind: Kind): Promise<void> {
@@ -54,7 +57,10 @@ export class PlanWriter {
       creates: kind === 'create',
       changes,
     };
-    await this.#store.batches.insertOne(doc);
+    await this.#writing;
+    this.#writing = this.#store.batches.insertOne(doc);
+    // Whoever awaits it next is told; until then a failure is nobody's unhandled one.
+    this.#writing.catch(() => undefined);
   }
 }
 

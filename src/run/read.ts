@@ -4,14 +4,13 @@ import type { FeedPolicy } from '../domain/policy.ts';
 import type { Structure } from '../domain/structure.ts';
 import { type ResolvedRow, uniteRows } from '../domain/unite.ts';
 import type { FeedReader } from '../feed/reader.ts';
-import { type RowTable } from '../feed/rows/table.ts';
+import type { RowMatcher } from '../feed/rows/matcher.ts';
+import type { RowTable } from '../feed/rows/table.ts';
+import { chunks } from './chunks.ts';
+import { Crowd, type Named } from './crowd.ts';
+import { GroupsToMake, type NewGroup } from './groupsToMake.ts';
+import { LearnerSet } from './learnerSet.ts';
 import { RowMap } from './rowMap.ts';
-
-export interface NewGroup {
-  readonly externalId: ExternalId;
-  readonly name: string;
-  readonly parent?: ExternalId;
-}
 
 export interface ReadInput {
   readonly reader: FeedReader;
@@ -27,17 +26,26 @@ export interface ReadInput {
   readonly idsOf: (ids: readonly ExternalId[]) => Promise<ReadonlyMap<ExternalId, LearnerId>>;
   /** Gives out ids for groups that the feed makes (R19). */
   readonly newGroupIds: (count: number) => Promise<GroupId[]>;
+  /** Learners whose claims must be judged together, since one asks for the e-mail address of the other (R12). */
+  readonly contested: (claims: readonly Named[]) => Promise<readonly ExternalId[]>;
+  /** New rows that are held in memory at most (default 50,000); more are read once more instead. */
+  readonly held?: number;
 }
 
 /** What tonight's file says that last night's did not, and whose rows are gone. */
 export interface Reading {
   readonly sha256: string;
   readonly rows: { readonly read: number; readonly repeated: number };
-  /** Claims of every learner with a new, lost or re-examined row; all rows of the learner in it. */
+  /**
+   * Claims of learners with a new, lost or re-examined row; all rows of the learner in it. Where there are too many of
+   * them, those of learners with one row and an address of their own come from `alone` instead.
+   */
   readonly claims: Map<ExternalId, Claim>;
+  /** The rest of the claims, in the order of the file, which is read for them once more. */
+  readonly alone: () => AsyncIterable<Claim[]>;
   readonly rejections: Rejection[];
   /** Learners of the last applied run of whom a row is gone (they may have other rows). */
-  readonly lost: ReadonlySet<LearnerId>;
+  readonly lost: LearnerSet;
   readonly newGroups: ReadonlyMap<GroupId, NewGroup>;
   /** Hash and learner of each data row; rows of new claims have no learner yet. */
   readonly rowMap: RowMap;
@@ -45,93 +53,228 @@ export interface Reading {
   readonly firstRow: number;
 }
 
+/** New rows that are held in memory at once; of more, only their hashes are. */
+const HELD = 50_000;
+/** Rows parsed at once where they are not held. */
+const AT_ONCE = 1_000;
+
 /**
  * Bytes to claims. Rows with a known hash are not decoded (change detection); without `known`, every row is.
  * Nothing is written. Throws what the reader throws where the file cannot be read to its end (R16).
  */
-export async function readClaims(input: ReadInput): Promise<Reading> {
-  const { reader, hashKey, known } = input;
-  const matcher = known?.matcher();
-  const rowMap = new RowMap();
-  const byLearner = new Map<ExternalId, RowClaim[]>();
-  const rejections: Rejection[] = [];
-  let read = 0;
-  let first = 2;
-  let repeated = 0;
-  let matches = new Int32Array(0);
-  let knownRows = 0;
-
-  const take = (results: readonly (RowClaim | Rejection)[]) => {
-    for (const result of results) {
-      if ('code' in result) rejections.push(result);
-      else addTo(byLearner, result.externalId as ExternalId, result);
-    }
-  };
-
-  for await (const { rows, firstRow } of reader.rows(hashKey)) {
-    if (rowMap.length === 0) first = firstRow;
-    if (matches.length < rows.count) matches = new Int32Array(rows.count * 2);
-    const fresh: number[] = [];
-    if (matcher) matcher.match(rows, matches);
-    for (let at = 0; at < rows.count; at += 1) {
-      const match = matcher ? (matches[at] as number) : -1;
-      const index = rowMap.add(rows.hashLow[at] as number, rows.hashHigh[at] as number, 0);
-      if (match >= 0 && known) {
-        rowMap.assign(index, known.learner(match) as LearnerId);
-        rowMap.setFlags(index, known.flags(match));
-        repeated += known.flags(match) & 1;
-        knownRows += 1;
-        read += 1;
-      } else if ((rows.start[at] as number) < (rows.end[at] as number)) {
-        fresh.push(at);
-        read += 1;
-      }
-    }
-    if (fresh.length > 0) take(reader.parse(rows, fresh, firstRow));
-  }
-  const { sha256 } = reader;
-
-  const lost = new Set<LearnerId>();
-  if (matcher && known) for (const at of matcher.unmatched()) lost.add(known.learner(at) as LearnerId);
-  if (known && knownRows > 0) {
-    const dirty = new Set<LearnerId>([...lost, ...input.lookAgain]);
-    const named = [...byLearner.keys(), ...rejections.flatMap(({ externalId }) => externalId ?? [])];
-    for (const id of (await input.idsOf(named)).values()) dirty.add(id);
-    const wanted = otherRows(rowMap, dirty);
-    if (wanted) {
-      repeated -= forget(rowMap, wanted);
-      await readAgain(reader, hashKey, wanted, first, take);
-    }
-  }
-
-  const newGroups = await plannedGroups(input, byLearner);
-  const claims = new Map<ExternalId, Claim>();
-  const groupIds = new Map([...newGroups].map(([id, group]) => [group.externalId, id]));
-  for (const [externalId, rowClaims] of byLearner) {
-    const resolved: ResolvedRow[] = [];
-    for (const row of rowClaims) {
-      const result = resolve(row, externalId, input, groupIds);
-      if ('code' in result) rejections.push(result);
-      else resolved.push(result);
-    }
-    const united = uniteRows(resolved);
-    rejections.push(...united.rejections);
-    repeated += united.repeated.length;
-    for (const row of united.repeated) rowMap.setFlags(row - first, 1);
-    if (united.claim) claims.set(externalId, united.claim);
-    byLearner.delete(externalId);
-  }
-  return { sha256, rows: { read, repeated }, claims, rejections, lost, newGroups, rowMap, firstRow: first };
+export function readClaims(input: ReadInput): Promise<Reading> {
+  return new Claiming(input).read();
 }
 
-function addTo<K, V>(map: Map<K, V[]>, key: K, value: V): void {
-  const list = map.get(key);
-  if (list) list.push(value);
-  else map.set(key, [value]);
+class Claiming {
+  readonly #in: ReadInput;
+  readonly #rejections: Rejection[] = [];
+  readonly #groups: GroupsToMake;
+  /** All rows so far, by learner; only those to be gathered where there is a crowd. */
+  readonly #byLearner = new Map<ExternalId, RowClaim[]>();
+  readonly #dirty: LearnerSet;
+  #held = 0;
+  #crowd: Crowd | undefined;
+  #rowMap = new RowMap();
+  #first = 2;
+  #read = 0;
+  #repeated = 0;
+
+  constructor(input: ReadInput) {
+    this.#in = input;
+    this.#groups = new GroupsToMake(input.policy, input.structure);
+    this.#dirty = new LearnerSet(input.lookAgain);
+  }
+
+  async read(): Promise<Reading> {
+    const { reader, known } = this.#in;
+    const matcher = known?.matcher();
+    const knownRows = await this.#detect(matcher);
+    const { sha256 } = reader;
+    const lost = new LearnerSet();
+    if (matcher && known) for (const at of matcher.unmatched()) lost.add(known.learner(at) as LearnerId);
+    if (knownRows > 0) await this.#readDirty(lost);
+    const marks = this.#crowd?.gathered();
+    if (marks) await this.#readAgain(marks, (claims) => this.#keep(claims));
+
+    if (!this.#crowd) for (const rows of this.#byLearner.values()) for (const row of rows) this.#groups.add(row);
+    const newGroups = await this.#groups.withIds(this.#in.newGroupIds);
+    const groupIds = new Map([...newGroups].map(([id, group]) => [group.externalId, id]));
+    const claims = this.#unite(groupIds);
+    return {
+      sha256,
+      rows: { read: this.#read, repeated: this.#repeated },
+      claims,
+      alone: () => this.#alone(marks, groupIds),
+      rejections: this.#rejections,
+      lost,
+      newGroups,
+      rowMap: this.#rowMap,
+      firstRow: this.#first,
+    };
+  }
+
+  /** The pass over all rows. Returns how many of them were known. */
+  async #detect(matcher: RowMatcher | undefined): Promise<number> {
+    const { reader, hashKey, known } = this.#in;
+    let matches = new Int32Array(0);
+    let knownRows = 0;
+    for await (const { rows, firstRow } of reader.rows(hashKey)) {
+      if (this.#rowMap.length === 0) {
+        this.#first = firstRow;
+        this.#rowMap = new RowMap(
+          Math.ceil((rows.count * reader.bytes * 1.1) / Math.max(1, rows.end[rows.count - 1] ?? 1)),
+        );
+      }
+      const first = this.#rowMap.append(rows);
+      if (matches.length < rows.count) matches = new Int32Array(rows.count * 2);
+      if (matcher) matcher.match(rows, matches);
+      else matches.fill(-1, 0, rows.count);
+      const fresh: number[] = [];
+      for (let at = 0; at < rows.count; at += 1) {
+        const match = matches[at] as number;
+        if (match >= 0 && known) {
+          const flags = known.flags(match);
+          this.#rowMap.assign(first + at, known.learner(match) as LearnerId);
+          if (flags !== 0) this.#rowMap.setFlags(first + at, flags);
+          this.#repeated += flags & 1;
+          knownRows += 1;
+        } else if ((rows.start[at] as number) < (rows.end[at] as number)) fresh.push(at);
+      }
+      this.#read += fresh.length;
+      if (fresh.length > 0) await this.#take(reader.parse(rows, fresh, firstRow));
+    }
+    this.#read += knownRows;
+    return knownRows;
+  }
+
+  async #take(results: readonly (RowClaim | Rejection)[]): Promise<void> {
+    const claims: RowClaim[] = [];
+    for (const result of results) {
+      if ('code' in result) this.#rejections.push(result);
+      else claims.push(result);
+    }
+    if (this.#crowd) return this.#join(this.#crowd, claims);
+    this.#keep(claims);
+    this.#held += claims.length;
+    if (this.#held <= (this.#in.held ?? HELD)) return;
+    const held = [...this.#byLearner.values()].flat();
+    this.#byLearner.clear();
+    this.#crowd = new Crowd();
+    await this.#join(this.#crowd, held);
+  }
+
+  #keep(claims: readonly RowClaim[]): void {
+    for (const claim of claims) {
+      const key = claim.externalId as ExternalId;
+      const list = this.#byLearner.get(key);
+      if (list) list.push(claim);
+      else this.#byLearner.set(key, [claim]);
+    }
+  }
+
+  /** Rows that are not held: what must be known of all of them before any is planned. */
+  async #join(crowd: Crowd, claims: readonly RowClaim[]): Promise<void> {
+    const usable = claims.filter((claim): claim is RowClaim & Named => {
+      const rejection = this.#groups.refuse(claim);
+      if (rejection) this.#rejections.push(rejection);
+      else this.#groups.add(claim);
+      return !rejection;
+    });
+    for (const claim of usable) crowd.add(claim.row - this.#first, claim);
+    for (const externalId of await this.#in.contested(usable)) crowd.gather(externalId);
+    if (!this.#in.known) return;
+    const named = claims.map(({ externalId }) => externalId as ExternalId);
+    for (const id of (await this.#in.idsOf(named)).values()) this.#dirty.add(id);
+  }
+
+  /** Known rows of learners at whom to look: a learner's claim is the union of all of his rows. */
+  async #readDirty(lost: LearnerSet): Promise<void> {
+    const dirty = this.#dirty;
+    for (const id of lost) dirty.add(id);
+    const named = [...this.#byLearner.keys(), ...this.#rejections.flatMap(({ externalId }) => externalId ?? [])];
+    for (const id of (await this.#in.idsOf(named)).values()) dirty.add(id);
+    const wanted = otherRows(this.#rowMap, dirty);
+    if (!wanted) return;
+    this.#repeated -= forget(this.#rowMap, wanted);
+    await this.#readAgain(wanted, (claims, rejections) => this.#take([...rejections, ...claims]));
+  }
+
+  /** Reads the file once more and parses the rows that are marked with 1. */
+  async #readAgain(
+    marks: Uint8Array,
+    take: (claims: RowClaim[], rejections: Rejection[]) => Promise<void> | void,
+  ): Promise<void> {
+    const { reader, hashKey } = this.#in;
+    for await (const { rows, firstRow } of reader.rows(hashKey)) {
+      const chosen: number[] = [];
+      for (let at = 0; at < rows.count; at += 1) if (marks[firstRow - this.#first + at] === 1) chosen.push(at);
+      if (chosen.length === 0) continue;
+      const claims: RowClaim[] = [];
+      const rejections: Rejection[] = [];
+      for (const result of reader.parse(rows, chosen, firstRow)) {
+        if ('code' in result) rejections.push(result);
+        else claims.push(result);
+      }
+      await take(claims, rejections);
+    }
+  }
+
+  #unite(groupIds: ReadonlyMap<ExternalId, GroupId>): Map<ExternalId, Claim> {
+    const claims = new Map<ExternalId, Claim>();
+    for (const [externalId, rowClaims] of this.#byLearner) {
+      const resolved: ResolvedRow[] = [];
+      for (const row of rowClaims) {
+        const rejection = this.#groups.refuse(row);
+        if (rejection) this.#rejections.push(rejection);
+        else resolved.push(this.#resolved(row, groupIds));
+      }
+      const united = uniteRows(resolved);
+      this.#rejections.push(...united.rejections);
+      this.#repeated += united.repeated.length;
+      for (const row of united.repeated) this.#rowMap.setFlags(row - this.#first, 1);
+      if (united.claim) claims.set(externalId, united.claim);
+      this.#byLearner.delete(externalId);
+    }
+    return claims;
+  }
+
+  async *#alone(
+    gathered: Uint8Array | undefined,
+    groupIds: ReadonlyMap<ExternalId, GroupId>,
+  ): AsyncGenerator<Claim[], void, undefined> {
+    const crowd = this.#crowd;
+    if (!crowd) return;
+    const { reader, hashKey } = this.#in;
+    for await (const { rows, firstRow } of reader.rows(hashKey)) {
+      const chosen: number[] = [];
+      for (let at = 0; at < rows.count; at += 1) {
+        const place = firstRow - this.#first + at;
+        if (crowd.has(place) && gathered?.[place] !== 1) chosen.push(at);
+      }
+      for (const some of chunks(chosen, AT_ONCE)) {
+        const claims: Claim[] = [];
+        for (const row of reader.parse(rows, some, firstRow)) {
+          if ('code' in row) continue;
+          const { claim } = uniteRows([this.#resolved(row, groupIds)]);
+          if (claim) claims.push(claim);
+        }
+        yield claims;
+      }
+    }
+  }
+
+  #resolved(row: RowClaim, newGroups: ReadonlyMap<ExternalId, GroupId>): ResolvedRow {
+    const { structure } = this.#in;
+    const groupIds = row.groups.flatMap(
+      ({ externalId }) => structure.byExternalId(externalId)?.id ?? newGroups.get(externalId) ?? [],
+    );
+    return { ...row, externalId: row.externalId as ExternalId, groupIds };
+  }
 }
 
 /** Indexes of known rows whose learner must be looked at: a learner's claim is the union of all of his rows. */
-function otherRows(rowMap: RowMap, dirty: ReadonlySet<LearnerId>): Uint8Array | undefined {
+function otherRows(rowMap: RowMap, dirty: LearnerSet): Uint8Array | undefined {
   let found: Uint8Array | undefined;
   if (dirty.size === 0) return found;
   for (let at = 0; at < rowMap.length; at += 1) {
@@ -153,75 +296,4 @@ function forget(rowMap: RowMap, wanted: Uint8Array): number {
     rowMap.setFlags(at, 0);
   }
   return repeated;
-}
-
-async function readAgain(
-  reader: FeedReader,
-  hashKey: Uint8Array,
-  wanted: Uint8Array,
-  first: number,
-  take: (results: readonly (RowClaim | Rejection)[]) => void,
-): Promise<void> {
-  for await (const { rows, firstRow } of reader.rows(hashKey)) {
-    const chosen: number[] = [];
-    for (let at = 0; at < rows.count; at += 1) if (wanted[firstRow - first + at] === 1) chosen.push(at);
-    if (chosen.length > 0) take(reader.parse(rows, chosen, firstRow));
-  }
-}
-
-/** Groups that rows name, that do not exist, and that the feed may create, each with an id (R19). */
-async function plannedGroups(
-  { policy, structure, newGroupIds }: ReadInput,
-  rows: ReadonlyMap<ExternalId, readonly RowClaim[]>,
-): Promise<Map<GroupId, NewGroup>> {
-  if (policy.unknownGroup !== 'create') return new Map();
-  const unknown = new Map<ExternalId, NewGroup>();
-  const add = (group: NewGroup) => {
-    if (structure.byExternalId(group.externalId)) return;
-    const before = unknown.get(group.externalId);
-    if (before && (before.name !== before.externalId || group.name === group.externalId)) return;
-    unknown.set(group.externalId, { ...before, ...group });
-  };
-  for (const list of rows.values()) {
-    for (const row of list) {
-      if (row.action === 'remove' || row.status === 'left') continue;
-      for (const { externalId, name, parent } of row.groups) {
-        add({ externalId, name: name || externalId, ...(parent && parent !== externalId && { parent }) });
-        if (parent) add({ externalId: parent, name: parent });
-      }
-    }
-  }
-  const list = [...unknown.values()].sort((a, b) => (a.externalId < b.externalId ? -1 : 1));
-  const ids = await newGroupIds(list.length);
-  return new Map(list.map((group, at) => [ids[at] as GroupId, group]));
-}
-
-function resolve(
-  row: RowClaim,
-  externalId: ExternalId,
-  { structure }: ReadInput,
-  newGroups: ReadonlyMap<ExternalId, GroupId>,
-): ResolvedRow | Rejection {
-  const groupIds: GroupId[] = [];
-  for (const { externalId: named } of row.groups) {
-    const id = structure.byExternalId(named)?.id ?? newGroups.get(named);
-    if (id !== undefined) {
-      groupIds.push(id);
-      continue;
-    }
-    if (row.action === 'remove' || row.status === 'left') continue;
-    const near = structure.nearMiss(named);
-    const hint = near
-      ? ` Group ${near.externalId} (${near.name}) differs by letter case or zeros alone; is it meant?`
-      : ' Create the group with this External ID, or set `unknownGroup: create`.';
-    return {
-      row: row.row,
-      code: 'unknown-group',
-      message: `No group has the External ID ${named}; the row was not used and takes nothing away.${hint}`,
-      externalId,
-      ...(row.email && { email: row.email }),
-      groups: row.groups.map((group) => group.externalId),
-    };
-  }
-  return { ...row, externalId, groupIds };
 }

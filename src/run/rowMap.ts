@@ -1,21 +1,30 @@
 import type { LearnerId } from '../domain/ids.ts';
+import type { Rows } from '../feed/rows/rows.ts';
 
-/** Growing columns, one entry a data row of tonight's file: its hash and whose row it is. Some 16 bytes a row. */
+/** Growing columns, one entry a data row of tonight's file: its hash and whose row it is. 13 bytes a row. */
 export class RowMap {
-  #low = new Uint32Array(1024);
-  #high = new Uint32Array(1024);
-  #learner = new Uint32Array(1024);
-  #flags = new Uint8Array(1024);
+  #low: Uint32Array;
+  #high: Uint32Array;
+  #learner: Uint32Array;
+  #flags: Uint8Array;
   length = 0;
 
-  add(low: number, high: number, learner: LearnerId | 0): number {
-    if (this.length === this.#low.length) this.#grow();
-    const at = this.length;
-    this.#low[at] = low;
-    this.#high[at] = high;
-    this.#learner[at] = learner;
-    this.length += 1;
-    return at;
+  /** `rows`: room for so many; more are possible. */
+  constructor(rows = 1024) {
+    this.#low = new Uint32Array(rows);
+    this.#high = new Uint32Array(rows);
+    this.#learner = new Uint32Array(rows);
+    this.#flags = new Uint8Array(rows);
+  }
+
+  /** Appends rows whose learner is not known yet. Returns the index of the first of them. */
+  append({ count, hashLow, hashHigh }: Rows): number {
+    const first = this.length;
+    this.length += count;
+    if (this.length > this.#low.length) this.#grow();
+    this.#low.set(hashLow.subarray(0, count), first);
+    this.#high.set(hashHigh.subarray(0, count), first);
+    return first;
   }
 
   low(at: number): number {
@@ -43,7 +52,7 @@ export class RowMap {
   }
 
   #grow(): void {
-    const size = this.#low.length * 2;
+    const size = Math.ceil(this.length * 1.5);
     const grown = <T extends Uint32Array | Uint8Array>(old: T, next: T): T => {
       next.set(old);
       return next;

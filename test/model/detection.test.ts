@@ -5,6 +5,7 @@ import type { GroupId, LearnerId } from '../../src/domain/ids.ts';
 import { openFeed } from '../../src/feed/reader.ts';
 import { RowTable } from '../../src/feed/rows/table.ts';
 import { sourceFile } from '../../src/feed/sources/file.ts';
+import { contestedEmails } from '../../src/run/emails.ts';
 import { blankRun } from '../../src/run/manual.ts';
 import { addMembers, removeMembers } from '../../src/run/memberships.ts';
 import { planRun } from '../../src/run/planRun.ts';
@@ -105,8 +106,11 @@ function writtenLine({ who, mail, name, left, groups, remark, quoted, end, cut }
   return `${cells.map(quote).join(',')}${end}`;
 }
 
+/** Crowded: with more new rows than may be held in memory. */
+type Path = 'fast' | 'fast, crowded' | 'plain' | 'plain, crowded';
+
 /** What a run of the file would change, learner by learner, and what it would reject; nothing is applied. */
-async function planOf(name: string, text: string, path: 'fast' | 'plain') {
+async function planOf(name: string, text: string, path: Path) {
   const { store, clock } = muster;
   const file = await sourceFile(muster.file(text));
   const feed = (await readFeedDoc(store, name)) as FeedDoc;
@@ -115,7 +119,7 @@ async function planOf(name: string, text: string, path: 'fast' | 'plain') {
   const structure = await readStructure(store);
   const lookAgain = await learnersToLookAt(store, name);
   const applied = feed.applied as NonNullable<FeedDoc['applied']>;
-  const known = path === 'fast' ? RowTable.fromParts((await readTable(store, applied)) ?? []) : undefined;
+  const known = path.startsWith('fast') ? RowTable.fromParts((await readTable(store, applied)) ?? []) : undefined;
   const reading = await readClaims({
     reader: await openFeed(file, settings),
     policy,
@@ -124,6 +128,8 @@ async function planOf(name: string, text: string, path: 'fast' | 'plain') {
     known,
     lookAgain,
     idsOf: (ids) => learnerIdsByExternalId(store, ids),
+    contested: (claims) => contestedEmails(store, claims, policy.match),
+    ...(path.endsWith('crowded') && { held: 2 }),
     newGroupIds: async (count) => Array.from({ length: count }, (_, one) => (9_000_000 + one) as GroupId),
   });
   const candidates: Iterable<LearnerId> = known
@@ -182,6 +188,8 @@ test(
             }
             const fast = await planOf(name, file(lines), 'fast');
             expect(fast).toEqual(await planOf(name, file(lines), 'plain'));
+            const crowded = feeds % 2 === 0 ? 'fast, crowded' : 'plain, crowded';
+            expect(fast).toEqual(await planOf(name, file(lines), crowded));
             expect(await muster.import(file(lines), { feed: name, approve: true })).toMatchObject({
               state: 'completed',
               setAside: 0,
