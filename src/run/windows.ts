@@ -1,5 +1,6 @@
 import { newRunId } from '../store/counters.ts';
 import type { BatchDoc, RunDoc } from '../store/models.ts';
+import { ofRun } from '../store/outbox.ts';
 import type { Services } from '../store/services.ts';
 import { chunks } from './chunks.ts';
 import { blankRun, drainRun } from './manual.ts';
@@ -13,15 +14,18 @@ export interface Sweep {
 
 /**
  * Opens and closes the windows whose time has come (R5), as a run of its own, and gives the number of learners
- * concerned. Level-triggered: windows missed while nothing ran are found by the next sweep, and two sweeps at once
- * settle the same twice, which writes once. While an earlier sweep is still being settled, nothing is added to it.
+ * concerned. Level-triggered: windows missed while nothing ran are found by the next sweep, and of several sweeps at
+ * once one makes the run. While an earlier sweep is still being settled, nothing is added to it.
  */
 export async function settleDueWindows(services: Services, { leave = false }: Sweep = {}): Promise<number> {
   const { store, clock } = services;
+  const now = clock.now();
+  if ((await store.subscriptions.findOne({ due: { $lte: now } }, { projection: { _id: 1 } })) === null) return 0;
+  // Read before it is looked whether a sweep is unfinished: one that begins after that has another turn.
+  const turn = await readTurn(store);
   const unfinished = await store.runs.findOne({ kind: 'window', state: { $in: ['applying', 'reconciling'] } });
   if (unfinished && leave) return 0;
   if (unfinished) await drainRun(services, unfinished._id);
-  const now = clock.now();
   const due = await store.subscriptions
     .find({ due: { $lte: now } }, { projection: { _id: 1 } })
     .sort({ due: 1 })
@@ -39,13 +43,28 @@ export async function settleDueWindows(services: Services, { leave = false }: Sw
     learners: some.map(({ _id }) => _id),
   }));
   for (const some of chunks(batches, 50)) await store.batches.insertMany(some);
-  await store.transaction(async (session) => {
+  const isMine = await store.transaction(async (session) => {
+    const taken = await store.meta.updateOne({ _id: TURN, next: turn }, { $inc: { next: 1 } }, { session });
+    if (taken.modifiedCount === 0) return false;
     await store.runs.insertOne({ ...run, batches: batches.length }, { session });
     await store.outbox.insertMany(
       batches.map(({ _id }) => waiting(_id, settle, now)),
       { session },
     );
+    return true;
   });
+  if (!isMine) {
+    await store.batches.deleteMany(ofRun(run._id));
+    return 0;
+  }
   if (!leave) await drainRun(services, run._id);
   return due.length;
+}
+
+/** Counts the sweeps that made a run: one that read another count has been overtaken. */
+const TURN = 'windows';
+
+async function readTurn({ meta }: Services['store']): Promise<number> {
+  await meta.updateOne({ _id: TURN }, { $setOnInsert: { next: 0 } }, { upsert: true });
+  return (await meta.findOne({ _id: TURN }))?.next ?? 0;
 }

@@ -1,8 +1,14 @@
 import { once } from 'node:events';
-import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { SMTPServer } from 'smtp-server';
+import { SMTPServer, type SMTPServerSession } from 'smtp-server';
 
 export interface Received {
   readonly headers: IncomingHttpHeaders;
@@ -13,13 +19,13 @@ export interface Received {
 export class Receiver {
   readonly received: Received[] = [];
   answers: number[] = [];
-  readonly #server: Server = createServer((request, response) => {
-    void text(request).then((body) => {
-      this.received.push({ headers: request.headers, body });
-      const status = this.answers.shift() ?? 200;
-      response.writeHead(status, status === 302 ? { location: '/elsewhere' } : {}).end('thank you');
-    });
-  });
+  readonly #server: Server = createServer((request, response) => void this.#answer(request, response));
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    this.received.push({ headers: request.headers, body: await text(request) });
+    const status = this.answers.shift() ?? 200;
+    response.writeHead(status, status === 302 ? { location: '/elsewhere' } : {}).end('thank you');
+  }
 
   async listen(): Promise<string> {
     this.#server.listen(0, '127.0.0.1');
@@ -39,18 +45,18 @@ export class MailServer {
   readonly #server = new SMTPServer({
     authOptional: true,
     disabledCommands: ['STARTTLS', 'AUTH'],
-    onData: (stream, session, done) => {
-      const { mailFrom, rcptTo } = session.envelope;
-      void text(stream).then((text) => {
-        this.mails.push({
-          from: mailFrom ? mailFrom.address : '',
-          to: rcptTo.map(({ address }) => address),
-          text,
-        });
-        done();
-      });
-    },
+    onData: (stream, session, done) => void this.#take(stream, session, done),
   });
+
+  async #take(stream: NodeJS.ReadableStream, { envelope }: SMTPServerSession, done: () => void): Promise<void> {
+    const { mailFrom, rcptTo } = envelope;
+    this.mails.push({
+      from: mailFrom ? mailFrom.address : '',
+      to: rcptTo.map(({ address }) => address),
+      text: await text(stream),
+    });
+    done();
+  }
 
   async listen(): Promise<string> {
     const server = this.#server.listen(0, '127.0.0.1');

@@ -53,7 +53,7 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   await feed(`{ email: nobody@example.org, on: [] }`);
-  expect(await muster.import(people(30), { approve: true })).toMatchObject({ state: 'completed' });
+  await muster.import(people(30), { approve: true });
   await tellRuns(muster.context);
   await muster.store.notifications.deleteMany({});
   receiver.received.length = 0;
@@ -84,7 +84,7 @@ describe('webhooks', () => {
       },
     });
     const key = Buffer.from((webhookSecret('hr', undefined, secret) ?? '').slice('whsec_'.length), 'base64');
-    const signed = `${headers['webhook-id']}.${headers['webhook-timestamp']}.${body}`;
+    const signed = [headers['webhook-id'], headers['webhook-timestamp'], body].join('.');
     expect(headers['webhook-signature']).toBe(`v1,${createHmac('sha256', key).update(signed).digest('base64')}`);
     expect(Number(headers['webhook-timestamp'])).toBe(Math.floor(muster.clock.now().getTime() / 1_000));
     await told();

@@ -1,0 +1,64 @@
+import { beforeAll, describe, expect, test } from 'vitest';
+import { sweep } from '../../../src/run/sweep.ts';
+import { COMPANY, HR, useMuster } from '../../harness.ts';
+
+const muster = useMuster();
+const MINUTE = 60_000;
+const FROM = Date.UTC(2026, 1, 1);
+const UNTIL = Date.UTC(2026, 2, 1);
+const FEED = `${HR}window: { from: From, until: Until }\n`;
+const HEADER = 'EmployeeID,Mail,FirstName,LastName,Status,Groups,From,Until\n';
+
+/** One round at a moment, as each worker does it every second; what it enqueues is done. */
+async function roundAt(moment: number): Promise<string[]> {
+  muster.clock.set(new Date(moment));
+  await sweep(muster.context, muster.queues);
+  for (const { _id } of await muster.store.runs.find({ kind: 'window' }).toArray()) await muster.settled(_id);
+  return muster.subscriptions('1');
+}
+
+beforeAll(async () => {
+  await muster.structure(COMPANY);
+  await muster.feed(FEED);
+});
+
+describe('R5: a window opens and closes by itself', () => {
+  test('not before its time, and within a minute of it', async () => {
+    expect(await muster.import(`${HEADER}1,a@x.org,Ann,A,A,sector-a,2026-02-01,2026-03-01\n`)).toMatchObject({
+      state: 'completed',
+    });
+    expect(await roundAt(FROM - 1)).toEqual([]);
+    expect(await roundAt(FROM)).toEqual(['safety: active', 'welcome: active']);
+    expect(await roundAt(UNTIL - 1)).toEqual(['safety: active', 'welcome: active']);
+    expect(await roundAt(UNTIL)).toEqual(['safety: expired', 'welcome: expired']);
+  });
+
+  test('one that opened and closed while no worker was up does nothing when one is up again; one that opened does', async () => {
+    await muster.stopWorkers();
+    muster.clock.set(new Date(UNTIL + MINUTE));
+    await muster.startWorkers();
+    await muster.import(
+      `${HEADER}1,a@x.org,Ann,A,A,sector-a,2026-04-01,2026-04-02\n1,a@x.org,Ann,A,A,sector-b,2026-04-03,2026-05-01\n`,
+    );
+    await muster.stopWorkers();
+    muster.clock.set('2026-04-10T00:00:00Z');
+    await muster.startWorkers();
+    expect(await roundAt(Date.UTC(2026, 3, 10))).toEqual(['safety: active', 'sales: active', 'welcome: active']);
+    expect(await roundAt(Date.UTC(2026, 4, 1))).toEqual(['safety: expired', 'sales: expired', 'welcome: expired']);
+  });
+
+  test('eight workers that sweep at once settle it once', async () => {
+    await muster.import(`${HEADER}1,a@x.org,Ann,A,A,sector-a,2026-06-01,2026-07-01\n`, { approve: true });
+    muster.clock.set('2026-06-01T00:00:00Z');
+    await Promise.all(Array.from({ length: 8 }, () => sweep(muster.context, muster.queues)));
+    expect(await roundAt(Date.UTC(2026, 5, 1, 0, 1))).toEqual(['safety: active', 'sales: expired', 'welcome: active']);
+    const runs = await muster.store.runs
+      .find({ kind: 'window', createdAt: { $gte: new Date('2026-06-01T00:00:00Z') } })
+      .toArray();
+    expect(runs).toHaveLength(1);
+    const events = await muster.store.audit
+      .find({ at: { $gte: new Date('2026-06-01T00:00:00Z') }, 'counts.reactivated': { $gt: 0 } })
+      .toArray();
+    expect(events.map(({ counts }) => counts.reactivated)).toEqual([2]);
+  });
+});
