@@ -20,8 +20,6 @@ import { applyFeedFiles } from './feedFiles.ts';
 import { plainLog } from './plainLog.ts';
 import { unreachable } from './unreachable.ts';
 
-/** Days for which purged results stay restorable (R11). */
-const PURGE_RETENTION_DAYS = 30;
 /** How often the database is looked through for work that nobody does yet, ms. */
 const SWEEP = 1_000;
 /** How long a command that somebody waits for looks for MongoDB, ms. */
@@ -72,7 +70,7 @@ export async function openMuster(options: OpenOptions): Promise<Muster> {
       throw unreachable('MongoDB', env.MONGODB_URI && 'MONGODB_URI', error);
     });
     closing.push(() => store.close());
-    const services: Services = { store, clock: systemClock, log, purgeRetentionDays: PURGE_RETENTION_DAYS };
+    const services: Services = { store, clock: systemClock, log, purgeRetentionDays: env.PURGE_RETENTION_DAYS };
     await applyFeedFiles(store, join(options.directory, 'config', 'feeds'));
     return {
       env,

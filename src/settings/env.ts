@@ -36,6 +36,11 @@ export const envSchema = z.object({
   MUSTER_URL: z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).optional(),
   MUSTER_SECRET: z.string().min(32, 'must have 32 characters or more').optional(),
   WORKER_CONCURRENCY: positive.default(2),
+  PURGE_RETENTION_DAYS: z
+    .string()
+    .regex(/^\d{1,4}$/, 'must be a whole number of days from 0')
+    .transform(Number)
+    .default(30),
   METRICS_PORT: port.optional(),
   OTEL_EXPORTER_OTLP_ENDPOINT: z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).optional(),
   SMTP_URL: z
