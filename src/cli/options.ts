@@ -39,6 +39,14 @@ export function percentage(text: string): number {
   return number;
 }
 
+/** A moment given as an option: an ISO date (its beginning, in UTC) or date and time. */
+export function moment(text: string): Date {
+  const at = new Date(text.trim());
+  if (!/^[0-9]{4}-[0-9]{2}-[0-9]{2}/.test(text.trim()) || Number.isNaN(at.getTime()))
+    throw new InvalidArgumentError('It must be a date such as 2026-01-31, or 2026-01-31T09:00:00Z.');
+  return at;
+}
+
 /** An External ID given as an option. @throws {UsageError} where it is blank. */
 export function newExternalId(text: string): ExternalId {
   const id = externalId(text);

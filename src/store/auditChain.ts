@@ -41,7 +41,7 @@ export async function sealAudit(store: Store): Promise<number> {
     let hash = head?.hash ?? '';
     const writes = entries.map((entry) => {
       seq += 1;
-      const content = contents.get(keyOf(entry._id));
+      const content = hasContent(entry) ? contents.get(keyOf(entry._id)) : undefined;
       const sealed = { ...entry, seq, ...(content && { content }) };
       hash = hashOf(hash, sealed);
       const update = { $set: { seq, hash, ...(content && { content }) } };

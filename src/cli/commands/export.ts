@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
 import {
+  audit,
   type ExportFormat,
   type ExportKind,
   exported,
@@ -17,6 +18,7 @@ export function addExport(program: Command, cli: Cli): void {
   add('learners', 'every learner, as in `learners show`', learners);
   add('groups', 'every group, as in `groups show`', groups);
   add('subscriptions', 'every subscription of every learner', subscriptions);
+  add('audit', 'every entry of the audit, in the order of its chain', audit);
 
   function add<T>(name: string, description: string, kind: ExportKind<T>): void {
     const one = command

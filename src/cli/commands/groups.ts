@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { membersAt } from '../../run/views/asOf.ts';
 import {
   type GroupView,
   type MemberView,
@@ -9,7 +10,7 @@ import {
 } from '../../run/views/groupView.ts';
 import { readCourses, readStructure } from '../../store/structure.ts';
 import type { Cli } from '../cli.ts';
-import { type JsonOption, printsFacts } from '../options.ts';
+import { type JsonOption, moment, printsFacts } from '../options.ts';
 import { groupOf } from '../references.ts';
 import { count, facts, printable, table } from '../table.ts';
 import { addGroupEdits } from './groupEdits.ts';
@@ -43,6 +44,7 @@ export function addGroups(program: Command, cli: Cli): void {
       .command('members <group>')
       .description('lists the learners in a group, and who holds each membership')
       .option('--effective', 'also those of the groups below it; valid now alone')
+      .option('--at <date>', 'as of this date, from the audit', moment)
       .action((text: string, options: MembersOptions) => members(cli, text, options)),
     'muster groups members sector-a --effective',
   );
@@ -70,11 +72,14 @@ function treeLines(nodes: readonly TreeNode[], indent = ''): string[] {
 
 interface MembersOptions extends JsonOption {
   readonly effective?: boolean;
+  readonly at?: Date;
 }
 
-async function members(cli: Cli, text: string, { json, effective = false }: MembersOptions): Promise<void> {
+async function members(cli: Cli, text: string, { json, effective = false, at }: MembersOptions): Promise<void> {
   const { services, store } = await cli.open();
-  await cli.out.list(json, membersOf(services, (await groupOf(store, text)).id, { effective }), (found) =>
+  const { id } = await groupOf(store, text);
+  const all = at ? membersAt(services, id, { effective, at }) : membersOf(services, id, { effective });
+  await cli.out.list(json, all, (found) =>
     found.length === 0
       ? 'No member.'
       : table(

@@ -1,16 +1,19 @@
 import type { Command } from 'commander';
 import { Option } from 'commander';
-import { UsageError } from '../../domain/errors.ts';
+import { NotFound, UsageError } from '../../domain/errors.ts';
 import type { Identity } from '../../domain/learner.ts';
 import { addLearner, editLearner, moveLearner } from '../../run/memberships.ts';
+import { viewLearnerAt } from '../../run/views/asOf.ts';
 import { type LearnerRow, listLearners } from '../../run/views/learnerList.ts';
 import { type LearnerView, readSurroundings, viewLearners } from '../../run/views/learnerView.ts';
 import type { Cli } from '../cli.ts';
-import { type JsonOption, newExternalId, printsFacts, wholeNumber } from '../options.ts';
+import { type JsonOption, moment, newExternalId, printsFacts, wholeNumber } from '../options.ts';
 import { groupOf, learnerOf } from '../references.ts';
 import { facts, table } from '../table.ts';
 import { showResult } from './groupEdits.ts';
 import { sourceText } from './groups.ts';
+import { addHistory } from './history.ts';
+import { addWhy } from './why.ts';
 
 export function addLearners(program: Command, cli: Cli): void {
   const learners = program.command('learners').description('people: their groups, courses and results');
@@ -30,7 +33,8 @@ export function addLearners(program: Command, cli: Cli): void {
     learners
       .command('show <learner>')
       .description('shows a learner with memberships, subscriptions and progress')
-      .action((text: string, { json }: JsonOption) => show(cli, text, json)),
+      .option('--at <date>', 'as of this date, from the audit', moment)
+      .action((text: string, { json, at }: JsonOption & { at?: Date }) => show(cli, text, json, at)),
     'muster learners show 104711',
     'muster learners show ann@example.org --json',
   );
@@ -67,6 +71,8 @@ export function addLearners(program: Command, cli: Cli): void {
       }),
     'muster learners move 104711 --from sector-a --to sector-b',
   );
+  addHistory(learners, cli);
+  addWhy(learners, cli);
 }
 
 interface ListOptions extends JsonOption {
@@ -99,8 +105,13 @@ function rowsText(rows: readonly LearnerRow[]): string {
   );
 }
 
-async function show(cli: Cli, text: string, json: boolean | undefined): Promise<void> {
+async function show(cli: Cli, text: string, json: boolean | undefined, at?: Date): Promise<void> {
   const { services, store } = await cli.open();
+  if (at) {
+    const then = await viewLearnerAt(services, (await learnerOf(store, text)).id, at);
+    if (!then) throw new NotFound(`There was no learner ${text} yet at ${at.toISOString()}.`);
+    return cli.out.show(json, then, () => learnerText(then));
+  }
   const [view] = await viewLearners(services, [await learnerOf(store, text)], await readSurroundings(services));
   cli.out.show(json, view, () => learnerText(view as LearnerView));
 }

@@ -124,12 +124,15 @@ function changeLines({ id, externalId, created, fields, memberships, rows }: Cha
   return [
     `${externalId ?? id}${created ? '  new' : ''}${where}`,
     ...fields.map(({ field, before, after }) => `  ${field}: ${before ?? 'none'} → ${after ?? 'none'}`),
-    ...memberships.map(({ group, source, before, after, courses }) => {
-      if (before.length === 0) return `  + ${group}${windowsText(after)} (${source})`;
-      if (after.length === 0) return `  - ${group} (${source}), courses: ${courses ?? 'expire'}`;
-      return `  ~ ${group}${windowsText(before)} →${windowsText(after)} (${source})`;
-    }),
+    ...memberships.map((one) => `  ${membershipLine(one)}`),
   ];
+}
+
+/** `+ sector-a (hr)`. */
+export function membershipLine({ group, source, before, after, courses }: ChangeView['memberships'][number]): string {
+  if (before.length === 0) return `+ ${group}${windowsText(after)} (${source})`;
+  if (after.length === 0) return `- ${group} (${source}), courses: ${courses ?? 'expire'}`;
+  return `~ ${group}${windowsText(before)} →${windowsText(after)} (${source})`;
 }
 
 function windowsText(windows: readonly WindowView[]): string {

@@ -69,11 +69,11 @@ function whoIs(id: LearnerId, learner: Learner | undefined, created: string | un
   return { id: `id:${id}`, externalId: created ?? learner?.externalId ?? null };
 }
 
-function viewField({ field, before, after }: FieldChange): ChangeView['fields'][number] {
+export function viewField({ field, before, after }: FieldChange): ChangeView['fields'][number] {
   return { field, before: before ?? null, after: after ?? null };
 }
 
-function fieldsOf({ attributes, ...identity }: Pick<Learner, 'attributes'>): ChangeView['fields'] {
+export function fieldsOf({ attributes, ...identity }: Pick<Learner, 'attributes'>): ChangeView['fields'] {
   const named = [
     ...Object.entries(identity),
     ...Object.entries(attributes).map(([name, value]) => [`attributes.${name}`, value]),
@@ -81,7 +81,7 @@ function fieldsOf({ attributes, ...identity }: Pick<Learner, 'attributes'>): Cha
   return named.map(([field, after]) => ({ field, before: null, after: String(after) }));
 }
 
-function viewMembership(
+export function viewMembership(
   { group, source, before, after, courses }: MembershipChange,
   nameOf: (id: GroupId) => string,
 ): ChangeView['memberships'][number] {

@@ -1,4 +1,5 @@
 import type { Services } from '../../store/services.ts';
+import { type AuditView, exportAudit } from './auditExport.ts';
 import { csvRow } from './csv.ts';
 import { exportGroups, exportLearners, exportSubscriptions, type SubscriptionView } from './exports.ts';
 import type { GroupView } from './groupView.ts';
@@ -61,6 +62,24 @@ export const subscriptions: ExportKind<SubscriptionView> = {
     ['since', ({ since }) => since.toISOString()],
     ['completion', ({ progress }) => progress?.completion ?? null],
     ['score', ({ progress }) => progress?.score ?? null],
+  ],
+};
+
+export const audit: ExportKind<AuditView> = {
+  items: exportAudit,
+  columns: [
+    ['seq', ({ seq }) => seq],
+    ['at', ({ at }) => at.toISOString()],
+    ['by', ({ by }) => by],
+    ['why', ({ why }) => why],
+    ['run', ({ run }) => run],
+    ['batch', ({ batch }) => batch],
+    ['step', ({ step }) => step],
+    ['learners', ({ learners: who }) => who.join(';')],
+    ['changes', ({ changes }) => JSON.stringify(changes)],
+    ['subscriptions', ({ subscriptions: events }) => JSON.stringify(events)],
+    ['structure', ({ structure }) => structure.join('; ')],
+    ['hash', ({ hash }) => hash],
   ],
 };
 
