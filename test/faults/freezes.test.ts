@@ -8,7 +8,7 @@ import { seeded } from './harness/seed.ts';
 import { expireTransactions } from './harness/sessions.ts';
 import { Slot } from './harness/slot.ts';
 import type { Order } from './harness/worker.ts';
-import type { Night } from './harness/world.ts';
+import type { Facts, Night } from './harness/world.ts';
 
 const random = seeded();
 const servers = freshDatabase();
@@ -35,7 +35,7 @@ async function expireLease(): Promise<void> {
 }
 
 /** Has a process freeze or stall at the point while another goes on to the end; then it wakes, and ends as it may. */
-async function overtake(night: Night, point: Point, act: NonNullable<Order['act']>): Promise<void> {
+async function overtake(night: Night, point: Point, act: NonNullable<Order['act']>): Promise<Facts> {
   const { world } = slot;
   const what = `seed ${random.seed}: night ${night}, ${JSON.stringify(act)} at ${JSON.stringify(point)}`;
   await world.reset(night);
@@ -53,7 +53,7 @@ async function overtake(night: Night, point: Point, act: NonNullable<Order['act'
     if (!LATE.test(error.message)) throw error;
   });
   await child.kill();
-  expect(await world.goOn(night), `${what}, after it woke`).toEqual(world.undisturbed(night));
+  return world.goOn(night);
 }
 
 /** What a process may say that wakes after its session was ended. */

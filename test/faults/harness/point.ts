@@ -21,13 +21,13 @@ export class Commands {
     const client = store.connection.getClient();
     client.on('commandStarted', ({ requestId }) => numbers.set(requestId, this.#began('mongodb')));
     client.on('commandSucceeded', ({ requestId }) => this.#ended('mongodb', numbers.get(requestId)));
-    const commands = this;
     const send = Reflect.get(Redis.prototype, 'sendCommand') as typeof Redis.prototype.sendCommand;
+    const [began, ended] = [() => this.#began('redis'), (number: number) => this.#ended('redis', number)];
     Redis.prototype.sendCommand = function (command, stream) {
-      const number = commands.#began('redis');
+      const number = began();
       const answer = send.call(this, command, stream);
       void command.promise.then(
-        () => commands.#ended('redis', number),
+        () => ended(number),
         () => undefined,
       );
       return answer;

@@ -161,7 +161,7 @@ export async function factsOf(store: Store, apart?: string) {
     /** Parts of packed tables that no feed points to. */
     strayTables: tables.filter(({ _id }) => _id.table !== feed?.applied?.table).length,
     /** Runs that are neither completed nor without news. */
-    working: runs.filter(({ state }) => state !== 'completed').map(({ state }) => state),
-    changing: runs.filter(({ outcome }) => !(outcome as { noChange?: boolean }).noChange).length,
+    working: runs.filter(({ state }) => state !== 'completed').map(({ state, error }) => ({ state, error })),
+    changing: runs.filter(({ outcome }) => !(outcome as { noChange?: boolean } | undefined)?.noChange).length,
   };
 }

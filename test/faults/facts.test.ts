@@ -1,0 +1,253 @@
+import { appendFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { ExternalId, GroupId, LearnerId } from '../../src/domain/ids.ts';
+import { settleBatch } from '../../src/reconcile/settleBatch.ts';
+import { applyBatch } from '../../src/run/applyBatch.ts';
+import { digest } from '../../src/run/digest.ts';
+import { addMembers, moveLearner } from '../../src/run/memberships.ts';
+import { importStructure } from '../../src/run/structureChange.ts';
+import { verify } from '../../src/run/verify.ts';
+import { readFeedFile } from '../../src/settings/feed.ts';
+import { saveFeed } from '../../src/store/feeds.ts';
+import { learnersByExternalId } from '../../src/store/learners.ts';
+import { freshDatabase } from '../servers.ts';
+import { Child, workerScript } from './harness/children.ts';
+import { ALL, figure } from './harness/figures.ts';
+import { intercept } from './harness/intercept.ts';
+import { externalIdOf, FEED, night } from './harness/nights.ts';
+import { readOnly } from './harness/readOnly.ts';
+import { seeded } from './harness/seed.ts';
+import { factsOf, World } from './harness/world.ts';
+
+const random = seeded();
+const servers = freshDatabase();
+let world: World;
+let skipped = 0;
+beforeAll(async () => {
+  world = await World.open({ ...servers, clock: { now: () => new Date(Date.now() + skipped) } });
+}, 120_000);
+afterAll(() => world.close());
+
+async function learner(at: number): Promise<LearnerId> {
+  const id = externalIdOf(at);
+  return (await learnersByExternalId(world.engine.store, [id])).get(id)?.id as LearnerId;
+}
+
+async function group(externalId: string): Promise<GroupId> {
+  return (await world.engine.store.groups.findOne({ externalId: externalId as ExternalId }))?._id as GroupId;
+}
+
+describe('jobs look at what is true now', () => {
+  test('fault 16: a settlement comes months late, and writes what is true by then', async () => {
+    const { engine } = world;
+    const { context, store } = engine;
+    await world.reset(2);
+    const run = await readOnly(engine, world.path(2));
+    for (const { _id } of await store.outbox.find().sort({ _id: 1 }).toArray()) await applyBatch(context, _id);
+    const late = await store.outbox.find({ '_id.run': run._id }).sort({ _id: 1 }).toArray();
+    expect(late.length).toBeGreaterThan(0);
+    skipped += 180 * 86_400_000;
+    // By now a person has put one of the movers back, and moved somebody else.
+    await addMembers(context, { group: await group('sector-a'), learners: [await learner(0)], by: 'test' });
+    await moveLearner(context, {
+      learner: await learner(1),
+      from: await group('sector-b'),
+      to: await group('sector-a'),
+      by: 'test',
+    });
+    for (const { _id, job } of late) await settleBatch(context, _id, job as 'expire');
+    const after = await digest(store);
+    const audits = await store.audit.countDocuments();
+    for (const { _id, job } of late) await settleBatch(context, _id, job as 'expire');
+    expect(await digest(store)).toBe(after);
+    expect(await store.audit.countDocuments()).toBe(audits);
+    expect((await verify(context, { repair: false })).drift).toEqual([]);
+    skipped = 0;
+    figure(
+      '16',
+      'late',
+      `${late.length} settlements half a year late: what is stored is what the rules derive; a second delivery wrote nothing`,
+    );
+  }, 60_000);
+
+  test('fault 26: fifty writers of one learner and one group', async () => {
+    const { context, store } = world.engine;
+    await world.reset(2);
+    const groups = Array.from({ length: 50 }, (_, at) => ({ externalId: `g${at}` as ExternalId, name: `Group ${at}` }));
+    await importStructure(context, { groups, courses: [], by: 'test' });
+    const one = await learner(2);
+    const lone = await group('lone');
+    const ids = await Promise.all(groups.map(({ externalId }) => group(externalId)));
+    let aborted = 0;
+    const interception = intercept(store, {
+      before: ({ name }) => void (aborted += name === 'abortTransaction' ? 1 : 0),
+    });
+    const others = await Promise.all(Array.from({ length: 50 }, (_, at) => learner(4 * at)));
+    await Promise.all([
+      ...ids.map((id) => addMembers(context, { group: id, learners: [one], by: 'test' })),
+      ...others.map((id) => addMembers(context, { group: lone, learners: [id], by: 'test' })),
+    ]);
+    interception.stop();
+    const { memberships } = (await store.learners.findOne({ _id: one })) ?? { memberships: [] };
+    expect(memberships.filter(({ group }) => ids.includes(group))).toHaveLength(50);
+    expect(await store.learners.countDocuments({ _id: { $in: others }, 'memberships.group': lone })).toBe(50);
+    expect(await store.outbox.countDocuments()).toBe(0);
+    expect((await verify(context, { repair: false })).drift).toEqual([]);
+    figure('26', 'writers', `all 100 settled; ${(aborted / 100).toFixed(1)} retries each`);
+  }, 120_000);
+
+  test('fault 30: indexes are gone while four workers start at once: they are built before any works', async () => {
+    const { engine, options } = world;
+    await world.reset(2);
+    await readOnly(engine, world.path(2));
+    const { learners, runs, outbox } = engine.store;
+    const before = await Promise.all([learners, runs, outbox].map(async (one) => (await one.indexes()).length));
+    for (const one of [learners, runs, outbox]) await one.dropIndexes();
+    const script = await workerScript();
+    const children = Array.from({ length: 4 }, () => new Child(script, options));
+    const ends = await Promise.all(children.map((child) => child.carryOut({ task: 'recover', path: '' })));
+    await Promise.all(children.map((child) => child.kill()));
+    expect(ends.map(({ kind }) => kind)).toEqual(['done', 'done', 'done', 'done']);
+    const after = await Promise.all([learners, runs, outbox].map(async (one) => (await one.indexes()).length));
+    expect(after).toEqual(before);
+    expect(await world.goOn(2)).toEqual(world.undisturbed(2));
+    figure('30', 'indexes', 'four workers at once: all indexes stand again, same digest');
+  }, 120_000);
+
+  test(
+    'fault 31: two feeds of the same learners, every interleaving of their batches',
+    async () => {
+      const { engine } = world;
+      const { store, context } = engine;
+      const other = FEED.replace('name: hr', 'name: branch');
+      await saveFeed(store, other, readFeedFile(other, 'branch.yaml'), 'database');
+      const rows = night(1).split('\n');
+      const moved = rows.map((row) => row.replace('sector-a', 'sector-b')).slice(0, 101);
+      writeFileSync(join(world.directory, 'branch.csv'), `${moved.join('\n')}\n`);
+      const digests = new Set<string>();
+      const orders = interleavings(ALL ? 70 : 12);
+      for (const order of orders) {
+        await world.reset(2);
+        await saveFeed(store, other, readFeedFile(other, 'branch.yaml'), 'database');
+        const runs = [
+          await readOnly(engine, world.path(2)),
+          await readOnly(engine, join(world.directory, 'branch.csv'), 'branch'),
+        ];
+        for (const which of order) await step(runs[which]?._id as string);
+        for (let left = 0; left < 2; left += 1) while (await step(runs[left]?._id as string));
+        expect((await verify(context, { repair: false })).drift, `order ${order.join('')}`).toEqual([]);
+        digests.add(await digest(store));
+      }
+      expect(digests.size).toBe(1);
+        figure('31', 'orders', `${orders.length} interleavings of 4 steps of each feed, one digest`);
+
+      /** The next piece of the run's work; false: none is left. */
+      async function step(run: string): Promise<boolean> {
+        const entry = await store.outbox.findOne({ '_id.run': run as never }, { sort: { _id: 1 } });
+        if (!entry) return false;
+        if (entry.job === 'apply') await applyBatch(context, entry._id);
+        else await settleBatch(context, entry._id, entry.job);
+        return true;
+      }
+    },
+    ALL ? 300_000 : 60_000,
+  );
+});
+
+/** Orders of four steps of feed 0 and four of feed 1, 70 in all; fewer are drawn. */
+function interleavings(size: number): number[][] {
+  const all: number[][] = [];
+  const grow = (order: number[]) => {
+    if (order.length === 8) all.push(order);
+    for (const which of [0, 1]) if (order.filter((one) => one === which).length < 4) grow([...order, which]);
+  };
+  grow([]);
+  while (all.length > size) all.splice(random.below(all.length), 1);
+  return all;
+}
+
+describe('R16: a feed that is not whole changes nothing', () => {
+  test(
+    'fault 35: cut at every byte',
+    async () => {
+      const { engine } = world;
+      const { store } = engine;
+      const strict = FEED.replace('rowsPercent: off', 'rowsPercent: { min: 100, max: 100 }');
+      const last = 6;
+      const first = night(1, last);
+      const second = first
+        .replace(
+          `${externalIdOf(1)},p1@x.org,First1,Last1,A,sector-b`,
+          `${externalIdOf(1)},p1@x.org,First1,"Last, 1",A,sector-a`,
+        )
+        .replace('First5', 'Fünf');
+      const path = join(world.directory, 'cut.csv');
+      await world.reset(1);
+      await saveFeed(store, strict, readFeedFile(strict, 'hr.yaml'), 'database');
+      writeFileSync(path, first);
+      expect((await engine.import(path)).state).toBe('completed');
+      const before = await digest(store);
+      const bytes = Buffer.from(second);
+      const whole = new Set<number>();
+      const step = ALL ? 1 : 3;
+      const from = ALL ? 0 : random.below(step);
+      for (let cut = from; cut < bytes.length; cut += step) {
+        writeFileSync(path, bytes.subarray(0, cut));
+        await engine.import(path);
+        const after = await digest(store);
+        if (after !== before) whole.add(cut);
+      }
+      writeFileSync(path, bytes);
+      await engine.import(path);
+      const done = await digest(store);
+      expect(done).not.toBe(before);
+      // The line break that ends the file may be missing.
+      expect([...whole].filter((cut) => cut < bytes.length - 1)).toEqual([]);
+      figure(
+        '35',
+        'csv',
+        `CSV: ${Math.ceil(bytes.length / step)} cuts, 0 changed anything but the cut of the last line break`,
+      );
+    },
+    ALL ? 300_000 : 120_000,
+  );
+
+  test('fault 37: the file grows or is replaced while it is read', async () => {
+    const { engine } = world;
+    const { store } = engine;
+    const path = join(world.directory, 'growing.csv');
+    const found = { refused: 0, whole: 0 };
+    const commands = ALL ? Array.from({ length: 30 }, (_, at) => at + 1) : [2, 5, 9, 14, 20];
+    for (const at of commands) {
+      for (const change of ['grows', 'replaced'] as const) {
+        await world.reset(2);
+        const before = await digest(store);
+        writeFileSync(path, night(2));
+        const interception = intercept(store, {
+          before: ({ number }) => {
+            if (number !== at) return;
+            if (change === 'grows') appendFileSync(path, `${externalIdOf(900)},p900@x.org,New,New,A,sector-a\n`);
+            else {
+              writeFileSync(`${path}.new`, night(1));
+              renameSync(`${path}.new`, path);
+            }
+          },
+        });
+        const run = await engine.import(path).finally(() => interception.stop());
+        await engine.recover();
+        const facts = await factsOf(store);
+        if (run.state === 'failed') {
+          found.refused += 1;
+          expect(run.error?.code).toBe('source-changed');
+          expect(facts.digest).toBe(before);
+        } else {
+          found.whole += 1;
+          expect([world.undisturbed(2).digest, before], `${change} at command ${at}`).toContain(facts.digest);
+        }
+      }
+    }
+    expect(found.refused).toBeGreaterThan(0);
+    figure('37', 'changed', `${found.refused} refused, saying so; ${found.whole} had been read whole before; 0 mixed`);
+  }, 120_000);
+});
