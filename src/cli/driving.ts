@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import { type SourceFile, sourceFile } from '../feed/sources/file.ts';
 import { type Drive, driveRun, interruptedRun } from '../run/drive.ts';
 import { type RunReport, reportOf } from '../run/report.ts';
+import { tellRuns } from '../run/tell.ts';
 import type { RunDoc } from '../store/models.ts';
 import type { Cli } from './cli.ts';
 import type { JsonOption } from './options.ts';
@@ -20,7 +21,10 @@ export async function drive(cli: Cli, run: RunDoc, file?: SourceFile): Promise<R
     waiting: ({ _id, state }) => cli.out.say(`Run ${run._id} waits: run ${_id} of feed ${run.feed} is ${state}.`),
     signal: cli.stopping,
   };
-  return driveRun(order, run, file);
+  const ended = await driveRun(order, run, file);
+  // For whoever looks next; where it cannot be written now, the next sweep of a worker does it.
+  await tellRuns(muster.services).catch(() => undefined);
+  return ended;
 }
 
 /** A run of the feed that was killed goes on first, to its end. */

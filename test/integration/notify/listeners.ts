@@ -15,7 +15,7 @@ export interface Received {
   readonly body: string;
 }
 
-/** A receiver of webhooks on loopback. `answers`: statuses of the next answers; 200 after them. */
+/** A receiver of webhooks on loopback. `answers`: statuses of the next answers, 0 = none is given; 200 after them. */
 export class Receiver {
   readonly received: Received[] = [];
   answers: number[] = [];
@@ -24,6 +24,7 @@ export class Receiver {
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     this.received.push({ headers: request.headers, body: await text(request) });
     const status = this.answers.shift() ?? 200;
+    if (status === 0) return;
     response.writeHead(status, status === 302 ? { location: '/elsewhere' } : {}).end('thank you');
   }
 

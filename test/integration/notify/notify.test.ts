@@ -248,6 +248,21 @@ describe('nothing is lost, and nothing is told twice', () => {
   });
 });
 
+test('a worker that is told to stop does not wait for a receiver, and leaves the message to the next', async () => {
+  await feed(`{ webhook: "${hook}", email: hr@example.org }`);
+  await muster.import(people(5));
+  await tellRuns(muster.context);
+  receiver.answers = [0];
+  const stop = new AbortController();
+  const round = deliverNotifications(muster.context, telling, stop.signal);
+  await expect.poll(() => [receiver.received.length, mailServer.mails.length]).toEqual([1, 1]);
+  stop.abort();
+  await round;
+  expect(await muster.store.notifications.findOne({ channel: 'webhook' })).toMatchObject({ tries: [] });
+  expect(await deliver()).toBe(1);
+  expect(receiver.received).toHaveLength(2);
+});
+
 test('messages hold figures alone: no names, no addresses, nobody who did it', async () => {
   await feed(`{ webhook: "${hook}", email: hr@example.org }`);
   await muster.import(`${people(30)}P31,planted31@private.example,Plantedfirst,Plantedlast,A,nowhere\n`);

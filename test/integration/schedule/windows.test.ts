@@ -1,4 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
+import { jobs } from '../../../jobs/all.ts';
+import { Queues } from '../../../src/queue/queues.ts';
+import { connectRedis } from '../../../src/queue/redis.ts';
 import { sweep } from '../../../src/run/sweep.ts';
 import { COMPANY, HR, useMuster } from '../../harness.ts';
 
@@ -20,6 +23,18 @@ async function roundAt(moment: number): Promise<string[]> {
 beforeAll(async () => {
   await muster.structure(COMPANY);
   await muster.feed(FEED);
+});
+
+test('R5, fault 8: windows open while Redis is away', async () => {
+  await muster.import(`${HEADER}7,g@x.org,Gus,G,A,sector-a,2026-01-11,\n`);
+  await muster.stopWorkers();
+  const redis = connectRedis('redis://127.0.0.1:9', 'producer', () => undefined);
+  const away = new Queues(redis, 'away', jobs);
+  muster.clock.set('2026-01-11T00:00:00Z');
+  await expect(sweep(muster.context, away)).rejects.toThrow();
+  expect(await muster.subscriptions('7')).toEqual(['safety: active', 'welcome: active']);
+  redis.disconnect();
+  await muster.startWorkers();
 });
 
 describe('R5: a window opens and closes by itself', () => {
