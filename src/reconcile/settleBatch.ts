@@ -1,13 +1,14 @@
 import type { Change } from '../domain/change.ts';
 import type { CourseId, LearnerId, RunId } from '../domain/ids.ts';
-import type { Membership } from '../domain/learner.ts';
+import type { Learner, Membership } from '../domain/learner.ts';
 import { type Ending, endingsOf, type SettleKind, type Settlement, settle } from '../domain/settle.ts';
 import type { Structure } from '../domain/structure.ts';
 import { recordAudit } from '../store/auditChain.ts';
 import { isPermanent } from '../store/failures.ts';
 import { readWindowOption } from '../store/feeds.ts';
 import { learnersById } from '../store/learners.ts';
-import type { AuditDoc, BatchDoc, BatchId, RunDoc, SetAsideDoc } from '../store/models.ts';
+import type { AuditDoc, BatchDoc, BatchId, Restore, RunDoc, SetAsideDoc } from '../store/models.ts';
+import { restorePurged } from '../store/restore.ts';
 import { whyOf } from '../store/runs.ts';
 import type { Services } from '../store/services.ts';
 import { setAside } from '../store/setAside.ts';
@@ -25,7 +26,7 @@ export async function settleBatch(services: Services, id: BatchId, kind: SettleK
   const { store, log } = services;
   const [batch, run, entry] = await Promise.all([
     store.batches.findOne({ _id: id }),
-    store.runs.findOne({ _id: id.run }, { projection: { by: 1, feed: 1, kind: 1, source: 1 } }),
+    store.runs.findOne({ _id: id.run }, { projection: { by: 1, feed: 1, kind: 1, source: 1, undoes: 1 } }),
     store.outbox.findOneAndUpdate({ _id: id, job: kind }, { $inc: { tries: 1 } }, { returnDocument: 'after' }),
   ]);
   if (!batch || !run || !entry) return;
@@ -60,16 +61,23 @@ export async function settleBatch(services: Services, id: BatchId, kind: SettleK
 interface Item {
   readonly learner: LearnerId;
   readonly change?: Change;
+  readonly restore?: Restore;
 }
 
-function itemsOf({ changes, learners }: BatchDoc, actual: ReadonlyMap<LearnerId, LearnerId>): Item[] {
+function itemsOf({ changes, learners, restores = [] }: BatchDoc, actual: ReadonlyMap<LearnerId, LearnerId>): Item[] {
   if (learners) return learners.map((learner) => ({ learner }));
-  return changes
-    .filter(({ memberships }) => memberships.length > 0)
-    .map((change) => ({ learner: actual.get(change.learner) ?? change.learner, change }));
+  const left = new Map(restores.map((restore) => [restore.learner, restore]));
+  const changed = changes
+    .filter(({ learner, memberships }) => memberships.length > 0 || left.has(learner))
+    .map((change) => {
+      const restore = left.get(change.learner);
+      left.delete(change.learner);
+      return { learner: actual.get(change.learner) ?? change.learner, change, ...(restore && { restore }) };
+    });
+  return [...changed, ...[...left.values()].map((restore) => ({ learner: restore.learner, restore }))];
 }
 
-type SettlingRun = Pick<RunDoc, '_id' | 'by' | 'feed' | 'kind' | 'source'>;
+type SettlingRun = Pick<RunDoc, '_id' | 'by' | 'feed' | 'kind' | 'source' | 'undoes'>;
 
 async function settleItem(
   services: Services,
@@ -95,9 +103,12 @@ async function settleItems(
   const { store, clock } = services;
   const now = clock.now();
   const structure = await readStructure(store, session);
-  const orders = items.map(({ learner, change }) => ({
+  const restores = items.flatMap(({ restore }) => restore ?? []);
+  if (run.undoes) await restorePurged(store, session, run.undoes, restores);
+  const orders = items.map(({ learner, change, restore }) => ({
     learner,
     endings: change ? endingsOf(change, structure) : [],
+    ...(restore && { grant: new Set(restore.grant), revoke: new Set(restore.revoke) }),
     ...(batch.lost && { lost: batch.lost }),
   }));
   const settlements = await settleLearners(services, session, { orders, structure, kind, now, run: run._id });
@@ -164,6 +175,20 @@ export async function settleLearners(
   });
   const retainUntil = purgeRetentionDays > 0 ? new Date(now.getTime() + purgeRetentionDays * 86_400_000) : undefined;
   await writeSettlements(store, session, settlements, held, { run, now, retainUntil });
+  return settlements;
+}
+
+/** Gives learners that this transaction creates what they are entitled to. */
+export async function settleNew(
+  { store }: Services,
+  session: Session,
+  { learners, structure, now, run }: Omit<SettleWork, 'orders' | 'kind'> & { learners: readonly Learner[] },
+): Promise<Settlement[]> {
+  const windowOption = () => 'expire' as const;
+  const settlements = learners.map(({ id: learner, memberships }) =>
+    settle({ learner, memberships, held: undefined, structure, now, kind: 'subscribe', endings: [], windowOption }),
+  );
+  await writeSettlements(store, session, settlements, new Map(), { run, now, retainUntil: undefined });
   return settlements;
 }
 

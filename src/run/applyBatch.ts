@@ -4,7 +4,7 @@ import type { LearnerId } from '../domain/ids.ts';
 import type { Learner } from '../domain/learner.ts';
 import { endingsOf, type SettleKind } from '../domain/settle.ts';
 import { oneByOne, TRIES_TOGETHER } from '../reconcile/oneByOne.ts';
-import { auditOf, settleLearners } from '../reconcile/settleBatch.ts';
+import { auditOf, settleLearners, settleNew } from '../reconcile/settleBatch.ts';
 import { recordAudit } from '../store/auditChain.ts';
 import { isPermanent } from '../store/failures.ts';
 import { learnersByExternalId, learnersById, toLearnerDoc } from '../store/learners.ts';
@@ -13,11 +13,12 @@ import { ENQUEUED_BY_WRITER } from '../store/outbox.ts';
 import { whyOf } from '../store/runs.ts';
 import type { Services } from '../store/services.ts';
 import { lookAgainAt, setAside } from '../store/setAside.ts';
-import type { Session } from '../store/store.ts';
-import { readStructure } from '../store/structure.ts';
+import type { Session, Store } from '../store/store.ts';
+import { fenceStructure, readStructure } from '../store/structure.ts';
 
 /**
  * Writes one batch of the plan: learners, memberships, audit entry and what is to be settled, in one transaction.
+ * New learners are settled in it as well: nobody else can have changed what is theirs (docs/decisions/0003).
  * A change that cannot be applied is set aside and does not stop the others (R27). Twice is harmless.
  * Returns the settlement that now waits; null = nothing does.
  */
@@ -53,9 +54,25 @@ async function applyTogether(
   const now = clock.now();
   const waiting = await store.outbox.findOne({ _id: batch._id, job: 'apply' }, { session });
   if (!waiting) return null;
+  const audit = applyAudit(batch._id, run, now, batch.changes);
+  if (batch.creates && batch.settle === 'subscribe' && batch.changes.every(({ create }) => create)) {
+    const structure = await fenceStructure(store, session);
+    const created = await insertLearners(store, session, batch.changes);
+    const settlements = await settleNew(services, session, { learners: created, structure, now, run: run._id });
+    const settled = auditOf(batch._id, 'subscribe', run.by, whyOf(run), now, settlements);
+    await store.audit.insertMany(settled ? [audit, settled] : [audit], { session });
+    await store.outbox.deleteOne({ _id: batch._id, job: 'apply' }, { session });
+    return null;
+  }
   await writeChanges(services, session, run, batch, batch.changes);
-  await store.audit.insertOne(applyAudit(batch._id, run, now, batch.changes), { session });
+  await store.audit.insertOne(audit, { session });
   return passOn(services, session, batch, []);
+}
+
+async function insertLearners(store: Store, session: Session, changes: readonly Change[]): Promise<Learner[]> {
+  const created = changes.map((change) => ({ ...createLearner(change), revision: 1 }));
+  await store.learners.insertMany(created.map(toLearnerDoc), { session, ordered: true });
+  return created;
 }
 
 /** Turns the outbox entry from 'apply' to the batch's settlement, or takes it out where there is none. */
@@ -90,12 +107,9 @@ async function writeChanges(
   alone = '',
 ): Promise<void> {
   const { store } = services;
-  const created = changes.filter(({ create }) => create).map((change) => createLearner(change));
+  const creations = changes.filter(({ create }) => create);
   const updates = changes.filter(({ create }) => !create);
-  if (created.length > 0) {
-    const docs = created.map((learner) => toLearnerDoc({ ...learner, revision: 1 }));
-    await store.learners.insertMany(docs, { session, ordered: true });
-  }
+  if (creations.length > 0) await insertLearners(store, session, creations);
   if (updates.length === 0) return;
   const live = await learnersById(
     store,
@@ -130,6 +144,7 @@ function lookAgainIfOthers(after: Learner, before: Learner, run: RunDoc, now: Da
   const feeds = before.holds
     .filter(({ feed, leftAt }) => run.kind !== 'feed' || (feed !== run.feed && leftAt !== undefined))
     .map(({ feed }) => feed);
+  if (run.kind === 'undo' && run.feed !== null && !feeds.includes(run.feed)) feeds.push(run.feed);
   if (feeds.length === 0) return after;
   const others = (before.lookAgain ?? []).filter(({ feed }) => !feeds.includes(feed));
   return { ...after, lookAgain: [...others, ...feeds.map((feed) => ({ feed, at: now }))] };

@@ -53,9 +53,19 @@ export interface Reading {
   readonly firstRow: number;
 }
 
+/** All claims, a thousand or so at once; each is handed out and forgotten. */
+export async function* claimsOf({ claims, alone }: Reading): AsyncGenerator<Claim[], void, undefined> {
+  for (const ids of chunks([...claims.keys()], AT_ONCE)) {
+    const some = ids.map((id) => claims.get(id) as Claim);
+    for (const id of ids) claims.delete(id);
+    yield some;
+  }
+  yield* alone();
+}
+
 /** New rows that are held in memory at once; of more, only their hashes are. */
 const HELD = 50_000;
-/** Rows parsed at once where they are not held. */
+/** Claims handed out at once. */
 const AT_ONCE = 1_000;
 
 /**

@@ -335,6 +335,8 @@ export interface MetaDoc {
   next?: number;
   revision?: number;
   keys?: number;
+  /** Goes up with every transaction that no change of structure may overtake (`fenceStructure`). */
+  fence?: number;
   /** Of the last sealed audit entry. */
   hash?: string;
 }
@@ -576,7 +578,7 @@ function schemas() {
   );
   const tables = new Schema({ _id: Mixed, bytes: Buffer }, { ...options, collection: 'lastApplied' });
   const meta = new Schema(
-    { _id: String, next: Number, revision: Number, keys: Number, hash: String },
+    { _id: String, next: Number, revision: Number, keys: Number, fence: Number, hash: String },
     { ...options, collection: 'meta' },
   );
 
