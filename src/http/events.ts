@@ -27,7 +27,12 @@ export async function streamRun(store: Store, request: FastifyRequest, reply: Fa
   reply.hijack();
   const { raw } = reply;
   for (const [name, value] of Object.entries(reply.getHeaders())) if (value !== undefined) raw.setHeader(name, value);
-  raw.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' });
+  raw.writeHead(200, {
+    'content-type': 'text/event-stream',
+    'cache-control': 'no-store',
+    connection: 'close',
+    'x-accel-buffering': 'no',
+  });
   const gone = new AbortController();
   request.raw.once('close', () => gone.abort());
   raw.once('close', () => gone.abort());

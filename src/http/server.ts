@@ -21,6 +21,7 @@ import { groupRoutes } from './routes/groups.ts';
 import { learnerRoutes } from './routes/learners.ts';
 import { runRoutes } from './routes/runs.ts';
 import { sessionRoutes } from './routes/session.ts';
+import { setupRoutes } from './routes/setup.ts';
 import { keyRoutes, userRoutes } from './routes/users.ts';
 import { sweepUploads } from './uploads.ts';
 
@@ -77,6 +78,7 @@ export async function buildServer(
   measure(app);
   addHealth(app, context);
   if (metrics) addMetrics(app, context);
+  setupRoutes(app);
   await app.register(swagger, openApi(context.version));
   await app.register(
     async (scope) => {
@@ -146,5 +148,7 @@ function measure(app: FastifyInstance): void {
   });
   app.addHook('onSend', async (request, reply) => {
     if (request.principal) reply.header('cache-control', 'no-store');
+    // A connection that is kept would keep the process from ending.
+    if (request.server.closing.aborted) reply.header('connection', 'close');
   });
 }

@@ -6,7 +6,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
  * names of feeds, jobs and states: never ids of runs or people.
  */
 export const registry = new Registry();
-collectDefaultMetrics({ register: registry, prefix: 'muster_' });
+collectDefaultMetrics({ register: registry });
 
 const registers = [registry];
 
