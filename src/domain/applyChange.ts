@@ -1,4 +1,5 @@
 import type { Change, FieldChange, MembershipChange } from './change.ts';
+import type { SourceName } from './ids.ts';
 import type { FeedHold, Identity, Learner, Membership, Source } from './learner.ts';
 import { sameWindows } from './window.ts';
 
@@ -13,6 +14,27 @@ export function applyChange(learner: Learner, change: Change): Learner {
   const fields = change.fields.filter(({ field, after }) => fieldOf(learner, field) !== after);
   if (fields.length === 0 && memberships === learner.memberships && holds === learner.holds) return learner;
   return withFields({ ...learner, memberships, holds }, fields);
+}
+
+/**
+ * A feed's change in the light of what has happened since its plan was made: who has come to be held by something else
+ * meanwhile stays active, and whom the feed comes to hold is active (R20), whichever of two runs side by side is
+ * applied first (R23).
+ */
+export function asOfNow(change: Change, live: Learner, feed: SourceName): Change {
+  const others = change.fields.filter(({ field }) => field !== 'status');
+  const status = change.fields.find(({ field }) => field === 'status');
+  if (status?.after === 'inactive') return isHeldByOthers(live, feed) ? { ...change, fields: others } : change;
+  const comesToHold = change.hold?.after && !change.hold.after.leftAt;
+  if (!comesToHold || status || live.status === 'active') return change;
+  return { ...change, fields: [...others, { field: 'status', before: live.status, after: 'active' }] };
+}
+
+function isHeldByOthers({ holds, memberships }: Learner, feed: SourceName): boolean {
+  return (
+    holds.some((hold) => hold.feed !== feed && hold.leftAt === undefined) ||
+    memberships.some(({ sources }) => sources.some(({ source }) => source !== feed))
+  );
 }
 
 /** A learner that the change creates. */

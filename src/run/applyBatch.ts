@@ -1,6 +1,6 @@
-import { applyChange, createLearner } from '../domain/applyChange.ts';
+import { applyChange, asOfNow, createLearner } from '../domain/applyChange.ts';
 import type { Change } from '../domain/change.ts';
-import type { LearnerId } from '../domain/ids.ts';
+import type { LearnerId, SourceName } from '../domain/ids.ts';
 import type { Learner } from '../domain/learner.ts';
 import { endingsOf, type SettleKind } from '../domain/settle.ts';
 import { oneByOne, TRIES_TOGETHER } from '../reconcile/oneByOne.ts';
@@ -123,7 +123,8 @@ async function writeChanges(
   for (const change of updates) {
     const before = live.get(change.learner);
     if (!before) continue;
-    const after = lookAgainIfOthers(applyChange(before, change), before, run, services.clock.now());
+    const current = run.kind === 'feed' ? asOfNow(change, before, run.feed as SourceName) : change;
+    const after = lookAgainIfOthers(applyChange(before, current), before, run, services.clock.now());
     if (after === before) continue;
     const replacement = toLearnerDoc({ ...after, revision: before.revision + 1 });
     ops.push({ replaceOne: { filter: { _id: before.id, revision: before.revision }, replacement } });
