@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import type { Rejection } from '../domain/claim.ts';
 import { MusterError } from '../domain/errors.ts';
 import type { GroupId, LearnerId } from '../domain/ids.ts';
+import type { FeedPolicy } from '../domain/policy.ts';
 import { MAPPING_VERSION } from '../feed/mapping.ts';
 import { type FeedReader, openFeed } from '../feed/reader.ts';
 import { LOOK_AGAIN, RowTable, RowTableWriter } from '../feed/rows/table.ts';
@@ -16,13 +17,14 @@ import type { Applied, FeedDoc, RunDoc } from '../store/models.ts';
 import { ofRun } from '../store/outbox.ts';
 import { moveRun, readRun, supersedeHeld } from '../store/runs.ts';
 import type { Services } from '../store/services.ts';
+import type { Store } from '../store/store.ts';
 import { readStructure } from '../store/structure.ts';
 import { readTable, writeTable } from '../store/tables.ts';
 import { finishRun } from './advance.ts';
 import { contestedEmails } from './emails.ts';
 import { LearnerSet } from './learnerSet.ts';
 import type { Outcome } from './outcome.ts';
-import { planRun } from './planRun.ts';
+import { planRun, type RunPlan } from './planRun.ts';
 import { type Reading, readClaims } from './read.ts';
 import type { RowMap } from './rowMap.ts';
 import { attemptOf, startApplying } from './start.ts';
@@ -119,7 +121,7 @@ async function readAndPlan(services: Services, run: RunDoc, file: SourceFile): P
 
   if (comparable && lookAgain.length === 0 && applied.again === 0 && applied.bytes === file.bytes && !run.preview) {
     const sha256 = await sha256Of(file);
-    if (sha256 === applied.sha256) return sameAgain(services, run, feed, applied, started);
+    if (sha256 === applied.sha256 && (await sameAgain(services, run, feed, applied, started))) return;
   }
   const reader = await openFeed(file, settings);
   const table = applied ? await readTable(store, applied) : undefined;
@@ -179,7 +181,7 @@ async function readAndPlan(services: Services, run: RunDoc, file: SourceFile): P
       table: tableId,
       tableParts,
       hashKey: hashKey.toString('hex'),
-      again: plan.lookAgain.size + plan.outcome.rows.rejected,
+      again: againOf(policy, plan),
     },
   };
   const stages = [
@@ -221,24 +223,25 @@ async function sameAgain(
   feed: FeedDoc,
   applied: Applied,
   started: Date,
-): Promise<void> {
+): Promise<boolean> {
   const now = clock.now();
-  await supersedeHeld(store, run, now);
   const last = await readRun(store, applied.run);
-  const before = last?.outcome as Outcome | undefined;
+  if (!last?.outcome) return false;
+  const { rows, protected: shielded, problems } = last.outcome as Outcome;
+  await supersedeHeld(store, run, now);
+  await rejectAgain(store, last, run);
   const outcome = {
     noChange: true,
-    rows: { read: applied.rows, accepted: applied.rows, rejected: 0, repeated: before?.rows.repeated ?? 0 },
+    rows,
     learners: { created: 0, updated: 0, reactivated: 0, deactivated: 0, unchanged: feed.held.learners },
     groups: { created: 0 },
     memberships: { added: 0, removed: 0, unchanged: feed.held.memberships },
     guard: { held: false, breaches: [] },
-    protected: { learners: 0, groups: 0 },
-    problems: [],
+    protected: shielded,
+    problems,
     lost: 0,
   };
-  await supersedeHeld(store, run, now);
-  await moveRun(store, run, 'completed', {
+  return moveRun(store, run, 'completed', {
     by: run.by,
     at: now,
     set: {
@@ -246,9 +249,36 @@ async function sameAgain(
       finishedAt: now,
       stages: [{ name: 'read', ms: now.getTime() - started.getTime() }],
       source: { ...run.source, bytes: applied.bytes, sha256: applied.sha256 },
+      ...(last.rejectedLayout !== undefined && { rejectedLayout: last.rejectedLayout }),
     },
     unset: ['working', 'lease'],
   });
+}
+
+/** The rows that were rejected are so again, for the same reasons. */
+async function rejectAgain(store: Store, last: RunDoc, run: RunDoc): Promise<void> {
+  const before = {
+    $gte: { run: last._id, attempt: last.attempt, row: 0 },
+    $lt: { run: last._id, attempt: last.attempt + 1, row: 0 },
+  };
+  const docs = await store.rejected.find({ _id: before }, { promoteBuffers: true }).toArray();
+  if (docs.length === 0) return;
+  await store.rejected.insertMany(
+    docs.map(({ _id, ...doc }) => ({ _id: { run: run._id, attempt: run.attempt, row: _id.row }, ...doc })),
+    { ordered: false },
+  );
+}
+
+/** Rejections that may go without a change of the file, its settings or its groups: by what else is stored. */
+const MAY_GO: ReadonlySet<string> = new Set(['unknown-learner', 'email-held', 'email-twice']);
+
+/**
+ * How much of a plan the same bytes could bring out otherwise another night. Learners whom a rejected row protects are
+ * protected again; grace days run out.
+ */
+function againOf({ leaver }: FeedPolicy, { rejections, lookAgain }: RunPlan): number {
+  const mayGo = rejections.filter(({ code }) => MAY_GO.has(code)).length;
+  return mayGo + (leaver.graceDays > 0 ? lookAgain.size : 0);
 }
 
 /** Digest of all that decides how rows are understood and what follows from them. */

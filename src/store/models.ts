@@ -98,7 +98,7 @@ export interface Applied {
   tableParts: number;
   /** Key of the row hashes, hex. */
   hashKey: string;
-  /** Rejected rows, and learners at whom the next run must look whatever their rows: 0 = the same bytes are no news. */
+  /** Learners in grace, and rejected rows that may be accepted without another file: 0 = the same bytes are no news. */
   again: number;
 }
 
