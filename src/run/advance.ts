@@ -5,6 +5,8 @@ import { hasWork, ofRun } from '../store/outbox.ts';
 import { moveRun, readRun } from '../store/runs.ts';
 import type { Services } from '../store/services.ts';
 import { supersedeSetAside } from '../store/setAside.ts';
+import type { Session } from '../store/store.ts';
+import { dropEmptiedGroups } from './emptiedGroups.ts';
 import { NO_SUBSCRIPTIONS, type Outcome, type SubscriptionCounts } from './outcome.ts';
 
 /**
@@ -37,7 +39,7 @@ export async function finishRun(services: Services, run: RunDoc): Promise<boolea
   const outcome = run.outcome as Outcome | undefined;
   const subscriptions = await countEvents(services, run._id);
   const instead = await renumbered(services, run._id);
-  if (outcome && instead.size > 0) await renumberTable(services, outcome.applied.table, instead);
+  if (outcome?.applied && instead.size > 0) await renumberTable(services, outcome.applied.table, instead);
   const now = clock.now();
   const moved = await store.transaction(async (session) => {
     const stage = run.state === 'reconciling' ? [{ name: 'reconcile', ms: elapsed(run, 'reconciling', now) }] : [];
@@ -52,6 +54,7 @@ export async function finishRun(services: Services, run: RunDoc): Promise<boolea
       unset: ['working', 'lease'],
       session,
     });
+    if (done && outcome && run.kind === 'undo') await finishUndo(services, session, run, outcome);
     if (!done || !outcome || run.kind !== 'feed' || run.feed === null) return done;
     if (run.mode === 'full') await supersedeSetAside(store, run, outcome.readAt, session);
     const { learners, memberships } = outcome.held;
@@ -65,8 +68,18 @@ export async function finishRun(services: Services, run: RunDoc): Promise<boolea
     );
     return done;
   });
-  if (moved && outcome && run.feed !== null) await tidy(services, run.feed, outcome);
+  if (moved && outcome && run.kind === 'feed' && run.feed !== null) await tidy(services, run.feed, outcome);
   return moved;
+}
+
+/** What the feed holds after an undo, and the groups that are as empty again as before the run that made them. */
+async function finishUndo(services: Services, session: Session, run: RunDoc, outcome: Outcome): Promise<void> {
+  const { learners, memberships } = outcome.held;
+  if (run.feed !== null) {
+    const held = { 'held.learners': learners, 'held.memberships': memberships };
+    await services.store.feeds.updateOne({ _id: run.feed }, { $inc: held }, { session });
+  }
+  await dropEmptiedGroups(services, session, run, outcome.emptied ?? []);
 }
 
 /** Sums up a run once more, that has ended: a set-aside operation of it has succeeded since. */

@@ -6,6 +6,7 @@ import { endingsOf, type SettleKind } from '../domain/settle.ts';
 import { oneByOne, TRIES_TOGETHER } from '../reconcile/oneByOne.ts';
 import { auditOf, settleLearners, settleNew } from '../reconcile/settleBatch.ts';
 import { recordAudit } from '../store/auditChain.ts';
+import { insertAll, replaceAll } from '../store/bulk.ts';
 import { isPermanent } from '../store/failures.ts';
 import { learnersByExternalId, learnersById, toLearnerDoc } from '../store/learners.ts';
 import type { AuditDoc, BatchDoc, BatchId, OutboxDoc, RunDoc } from '../store/models.ts';
@@ -60,7 +61,7 @@ async function applyTogether(
     const created = await insertLearners(store, session, batch.changes);
     const settlements = await settleNew(services, session, { learners: created, structure, now, run: run._id });
     const settled = auditOf(batch._id, 'subscribe', run.by, whyOf(run), now, settlements);
-    await store.audit.insertMany(settled ? [audit, settled] : [audit], { session });
+    await insertAll(store.audit, settled ? [audit, settled] : [audit], session);
     await store.outbox.deleteOne({ _id: batch._id, job: 'apply' }, { session });
     return null;
   }
@@ -71,7 +72,7 @@ async function applyTogether(
 
 async function insertLearners(store: Store, session: Session, changes: readonly Change[]): Promise<Learner[]> {
   const created = changes.map((change) => ({ ...createLearner(change), revision: 1 }));
-  await store.learners.insertMany(created.map(toLearnerDoc), { session, ordered: true });
+  await insertAll(store.learners, created.map(toLearnerDoc), session);
   return created;
 }
 
@@ -127,11 +128,10 @@ async function writeChanges(
     const after = lookAgainIfOthers(applyChange(before, current), before, run, services.clock.now());
     if (after === before) continue;
     const replacement = toLearnerDoc({ ...after, revision: before.revision + 1 });
-    ops.push({ replaceOne: { filter: { _id: before.id, revision: before.revision }, replacement } });
+    ops.push({ filter: { _id: before.id, revision: before.revision }, replacement });
   }
   if (ops.length > 0) {
-    const { matchedCount } = await store.learners.bulkWrite(ops, { session, ordered: true });
-    if (matchedCount !== ops.length) throw new Error('A learner was changed by another worker meanwhile.');
+    if ((await replaceAll(store.learners, ops, session)) !== ops.length) throw new Error('A learner was changed by another worker meanwhile.');
   }
   if (keeping.length > 0) await settleKeeping(services, session, run, id, keeping, 'after', alone);
 }

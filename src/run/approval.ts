@@ -6,6 +6,7 @@ import { learnersById } from '../store/learners.ts';
 import type { RunDoc } from '../store/models.ts';
 import { moveRun, readRun } from '../store/runs.ts';
 import type { Services } from '../store/services.ts';
+import type { Store } from '../store/store.ts';
 import { readStructure } from '../store/structure.ts';
 import { finishRun } from './advance.ts';
 import type { Outcome } from './outcome.ts';
@@ -78,7 +79,7 @@ export async function cancelRun({ store, clock }: Services, id: RunId, by: strin
   return (await readRun(store, id)) as RunDoc;
 }
 
-async function existing(store: Services['store'], id: RunId): Promise<RunDoc> {
+async function existing(store: Store, id: RunId): Promise<RunDoc> {
   const run = await readRun(store, id);
   if (!run) throw new NotFound(`There is no run ${id}. \`muster runs list\` lists them.`);
   return run;
@@ -94,18 +95,8 @@ async function heldRun({ store }: Services, id: RunId, what: string): Promise<Ru
 
 /** Throws where the feed, the External IDs of groups, or a learner whom the plan changes, is not as it was when the plan was made (R30). */
 async function refuseStale({ store }: Services, run: RunDoc): Promise<void> {
-  const outcome = run.outcome as Outcome;
-  const again = `Nothing was changed. Run the feed again: it plans, guards and shows anew.`;
-  const feed = run.feed === null ? null : await readFeedDoc(store, run.feed);
-  if (!feed || feed.revision !== outcome.feedRevision) {
-    throw new StalePlan(`Feed ${run.feed} was applied or removed after the plan of run ${run._id} was made. ${again}`);
-  }
-  const { keysRevision } = await readStructure(store);
-  if (outcome.applied.keys !== keysRevision + (outcome.newGroups.length > 0 ? 1 : 0)) {
-    throw new StalePlan(
-      `Groups came, went or changed their External ID after the plan of run ${run._id} was made. ${again}`,
-    );
-  }
+  const again = staleRemedy(run);
+  if (run.kind === 'feed') await refuseStaleFeed(store, run, again);
   for await (const { changes } of store.batches.find({ _id: attemptOf(run) })) {
     const live = await learnersById(
       store,
@@ -117,5 +108,25 @@ async function refuseStale({ store }: Services, run: RunDoc): Promise<void> {
         `${moved} of the learners whom run ${run._id} changes were changed after its plan was made. ${again}`,
       );
     }
+  }
+}
+
+function staleRemedy({ kind, undoes }: RunDoc): string {
+  return kind === 'undo'
+    ? `Nothing was changed. Undo run ${undoes} again: that plans, guards and shows anew.`
+    : 'Nothing was changed. Run the feed again: it plans, guards and shows anew.';
+}
+
+async function refuseStaleFeed(store: Store, run: RunDoc, again: string): Promise<void> {
+  const outcome = run.outcome as Outcome;
+  const feed = run.feed === null ? null : await readFeedDoc(store, run.feed);
+  if (!feed || feed.revision !== outcome.feedRevision) {
+    throw new StalePlan(`Feed ${run.feed} was applied or removed after the plan of run ${run._id} was made. ${again}`);
+  }
+  const { keysRevision } = await readStructure(store);
+  if (outcome.applied.keys !== keysRevision + (outcome.newGroups.length > 0 ? 1 : 0)) {
+    throw new StalePlan(
+      `Groups came, went or changed their External ID after the plan of run ${run._id} was made. ${again}`,
+    );
   }
 }

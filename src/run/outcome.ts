@@ -35,6 +35,8 @@ export interface Outcome {
   readonly feedRevision: number;
   /** What `feeds.applied` becomes; absent for one-off and delta feeds' tables. */
   readonly applied: Omit<Applied, 'run' | 'at'>;
+  /** Of an undo: groups that the undone run had made, to be taken away where they are empty then. */
+  readonly emptied?: readonly GroupId[];
   /** When the feed's file was read: marks to look again set before then have been seen to. */
   readonly readAt: Date;
 }

@@ -1,21 +1,22 @@
 import type { Change, RemovalOption } from '../domain/change.ts';
 import type { Claim, Rejection } from '../domain/claim.ts';
-import { type Breach, EMPTIED_GROUP_MEMBERS, guard } from '../domain/guard.ts';
+import { type Breach, guard } from '../domain/guard.ts';
 import { type ExternalId, emailKey, type GroupId, type LearnerId, type SourceName } from '../domain/ids.ts';
 import type { Learner } from '../domain/learner.ts';
 import { isHeldBy, type LearnerPlan, planLearner } from '../domain/planLearner.ts';
 import type { FeedPolicy } from '../domain/policy.ts';
 import { fold, type Structure } from '../domain/structure.ts';
-import { countMembers, learnersByEmail, learnersByExternalId, learnersById } from '../store/learners.ts';
+import { learnersByEmail, learnersByExternalId, learnersById } from '../store/learners.ts';
 import type { FeedDoc, RunDoc } from '../store/models.ts';
 import { lostSince } from '../store/runs.ts';
 import type { Store } from '../store/store.ts';
 import { chunks } from './chunks.ts';
 import { type Release, refuseEmails, rejectClaim } from './emails.ts';
 import { LearnerSet } from './learnerSet.ts';
+import { losingGroups } from './losingGroups.ts';
 import { countEvent, NO_SUBSCRIPTIONS, type Outcome, type Problem, type SubscriptionCounts } from './outcome.ts';
 import { PlanWriter } from './planWriter.ts';
-import type { Reading } from './read.ts';
+import { claimsOf, type Reading } from './read.ts';
 import { simulate } from './simulate.ts';
 import { Tally } from './tally.ts';
 
@@ -245,7 +246,7 @@ class Planning {
     const held = feed?.held ?? { learners: 0, memberships: 0 };
     const rejectedRows = new Set(this.#rejections.map(({ row }) => row)).size;
     const removals = tally.removed > 0 || tally.deactivated > 0;
-    const groups = await this.#losingGroups();
+    const groups = await losingGroups(store, this.#in.structure, tally);
     const breaches: Breach[] = guard(
       {
         held,
@@ -309,27 +310,6 @@ class Planning {
       },
     };
   }
-
-  async #losingGroups(): Promise<{ group: string; members: number; removed: number; left: number }[]> {
-    const { store, structure } = this.#in;
-    const losing = [...this.#tally.groups].filter(([, { removed }]) => removed >= EMPTIED_GROUP_MEMBERS);
-    const found = [];
-    for (const [id, { added, removed, gone }] of losing) {
-      const members = await countMembers(store, id);
-      const group = structure.group(id)?.externalId ?? `id:${id}`;
-      found.push({ group, members, removed, left: members + added - gone });
-    }
-    return found.sort((a, b) => (a.group < b.group ? -1 : 1));
-  }
-}
-
-async function* claimsOf({ claims, alone }: Reading): AsyncGenerator<Claim[], void, undefined> {
-  for (const ids of chunks([...claims.keys()], CHUNK)) {
-    const some = ids.map((id) => claims.get(id) as Claim);
-    for (const id of ids) claims.delete(id);
-    yield some;
-  }
-  yield* alone();
 }
 
 const DAY = 86_400_000;

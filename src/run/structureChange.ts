@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { RemovalOption } from '../domain/change.ts';
 import { NotFound, UsageError } from '../domain/errors.ts';
 import type { CourseId, ExternalId, GroupId } from '../domain/ids.ts';
@@ -208,6 +209,32 @@ export async function spreadStructure({ store, clock }: Services, run: RunDoc): 
       { session },
     );
   });
+}
+
+/** Turns a change of structure back, as far as the groups are still what it made of them (R25). */
+export async function undoStructure(services: Services, { run, by }: { run: RunDoc; by: string }): Promise<RunDoc> {
+  const { store } = services;
+  const entry = await store.audit.findOne({ _id: { run: run._id, batch: 0, step: 'structure' } });
+  const detail = (entry?.detail ?? []) as { before: Group | null; after: Group | null }[];
+  const filled = new Set<GroupId>();
+  for (const { before, after } of detail) {
+    if (!before && after && (await memberIds(store, [after.id])).length > 0) filled.add(after.id);
+  }
+  const groups = (now: Structure): GroupChange[] =>
+    detail.flatMap(({ before, after }) => {
+      const { id } = (after ?? before) as Group;
+      if (!isDeepStrictEqual(now.group(id) ?? null, after)) return [];
+      const inUse = !before && (filled.has(id) || now.children(id).length > 0);
+      return inUse ? [] : [{ id, after: before }];
+    });
+  if (groups(await readStructure(store)).length === 0) {
+    throw new UsageError(
+      `The groups were changed since run ${run._id}, or are in use, so nothing of it can be turned back; nothing was changed.`,
+    );
+  }
+  const result = await changeStructure(services, { by, why: `undo ${run._id}`, groups, option: 'expire' });
+  await store.runs.updateOne({ _id: result.run }, { $set: { undoes: run._id } });
+  return (await store.runs.findOne({ _id: result.run })) as RunDoc;
 }
 
 function groupIn(structure: Structure, id: GroupId): Group {

@@ -26,7 +26,8 @@ function tellRun(services: Services, id: RunDoc['_id']): Promise<void> {
     const run = await store.runs.findOne({ _id: id, tell: { $exists: true } }, { session });
     if (!run) return;
     await store.runs.updateOne({ _id: id }, { $set: { told: run.history.length }, $unset: { tell: '' } }, { session });
-    const feed = run.feed === null ? null : await store.feeds.findOne({ _id: run.feed }, { session });
+    const feed =
+      run.feed === null || run.kind !== 'feed' ? null : await store.feeds.findOne({ _id: run.feed }, { session });
     if (!feed) return;
     const figures = await figuresOf(services, run, feed);
     const notify = notifyOf(feed);

@@ -9,6 +9,7 @@ import { drive, showReport, showRun } from '../driving.ts';
 import { type JsonOption, printsFacts, wholeNumber } from '../options.ts';
 import { feedOf, runOf } from '../references.ts';
 import { printable, table } from '../table.ts';
+import { addUndo } from './undo.ts';
 
 export function addRuns(program: Command, cli: Cli): void {
   const runs = program.command('runs').description('what was imported and changed: reports, held plans, rejected rows');
@@ -77,6 +78,7 @@ export function addRuns(program: Command, cli: Cli): void {
       }),
     'muster runs cancel r1',
   );
+  addUndo(runs, cli);
 }
 
 interface ListOptions extends JsonOption {
@@ -119,12 +121,15 @@ async function changes(cli: Cli, id: string, json: boolean | undefined): Promise
   if (none) cli.out.say(`Run ${id} changes no learner.`);
 }
 
-function changeLines({ id, externalId, created, fields, memberships, rows }: ChangeView): string[] {
+function changeLines(change: ChangeView): string[] {
+  const { id, externalId, created, fields, memberships, rows, restored, overtaken } = change;
   const where = rows.length > 0 ? `  (row ${rows.join(', ')})` : '';
   return [
     `${externalId ?? id}${created ? '  new' : ''}${where}`,
     ...fields.map(({ field, before, after }) => `  ${field}: ${before ?? 'none'} → ${after ?? 'none'}`),
     ...memberships.map((one) => `  ${membershipLine(one)}`),
+    ...restored.map((line) => `  ${line}`),
+    ...overtaken.map((line) => `  stays as it is, ${line}`),
   ];
 }
 

@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import type { RunReport as Report } from '../../run/report.ts';
 import type { ChangeView } from '../../run/views/changesView.ts';
 import type { RunSummary as Summary } from '../../run/views/runView.ts';
 import { Counts, list, WindowShape } from './common.ts';
@@ -67,7 +66,6 @@ export const RunReport = z.object({
   stages: list(z.object({ name: z.string(), ms: number })),
   history: list(z.object({ state: RunStateShape, at: z.date(), by: z.string(), note: z.string().optional() })),
 });
-export type RunReportIsComplete = Report extends z.output<typeof RunReport> ? true : never;
 
 const Windows = list(WindowShape);
 const text = z.string().nullable();
@@ -80,6 +78,8 @@ export const RunChange = z.object({
     z.object({ group: z.string(), source: z.string(), before: Windows, after: Windows, courses: text }),
   ),
   rows: list(number),
+  restored: z.array(z.string()),
+  overtaken: z.array(z.string()),
 }) satisfies z.ZodType<ChangeView>;
 
 export const RejectedRowShape = z.object({ row: number, code: z.string(), message: z.string() });

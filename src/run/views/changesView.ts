@@ -1,14 +1,14 @@
 import type { FieldChange, MembershipChange } from '../../domain/change.ts';
-import type { GroupId, LearnerId } from '../../domain/ids.ts';
+import type { CourseId, GroupId, LearnerId } from '../../domain/ids.ts';
 import type { Learner, Window } from '../../domain/learner.ts';
-import type { Structure } from '../../domain/structure.ts';
+import type { Course, Structure } from '../../domain/structure.ts';
 import { learnersById } from '../../store/learners.ts';
-import type { RunDoc } from '../../store/models.ts';
+import type { OvertakenDoc, Restore, RunDoc } from '../../store/models.ts';
 import { ofRun } from '../../store/outbox.ts';
 import type { Services } from '../../store/services.ts';
-import { readStructure } from '../../store/structure.ts';
+import { readCourses, readStructure } from '../../store/structure.ts';
 import type { Outcome } from '../outcome.ts';
-import { keyOf } from './key.ts';
+import { keyIn, keyOf } from './key.ts';
 
 /** What a run does, or would do, to one learner: before and after. */
 export interface ChangeView {
@@ -28,6 +28,10 @@ export interface ChangeView {
   }[];
   /** Rows of the file that say so. */
   readonly rows: readonly number[];
+  /** Of an undo: grants and results that it puts back or takes back. */
+  readonly restored: readonly string[];
+  /** Of an undo: what newer changes overtook, so that it stays as it is. */
+  readonly overtaken: readonly string[];
 }
 
 export interface WindowView {
@@ -43,21 +47,42 @@ export async function* changesOf({ store }: Services, run: RunDoc): AsyncGenerat
   );
   const nameOf = (id: GroupId) => groupName(structure, made, id);
   const attempt = { $gte: run.attempt * 1_000_000, $lt: (run.attempt + 1) * 1_000_000 };
-  for await (const { changes } of store.batches.find({ ...ofRun(run._id), '_id.batch': attempt }).sort({ _id: 1 })) {
-    const learners = await learnersById(
-      store,
-      changes.map(({ learner }) => learner),
-    );
-    for (const change of changes) {
+  const courses = run.kind === 'undo' ? await readCourses(store) : new Map<CourseId, Course>();
+  for await (const batch of store.batches.find({ ...ofRun(run._id), '_id.batch': attempt }).sort({ _id: 1 })) {
+    const { changes, restores = [], overtaken = [] } = batch;
+    const changed = new Map(changes.map((change) => [change.learner, change]));
+    const ids = [...new Set([...changed.keys(), ...[...restores, ...overtaken].map(({ learner }) => learner)])];
+    const learners = await learnersById(store, ids);
+    for (const id of ids) {
+      const { create, fields = [], memberships = [], rows = [] } = changed.get(id) ?? {};
       yield {
-        ...whoIs(change.learner, learners.get(change.learner), change.create?.externalId),
-        created: change.create !== undefined,
-        fields: change.create ? fieldsOf(change.create) : change.fields.map(viewField),
-        memberships: change.memberships.map((one) => viewMembership(one, nameOf)),
-        rows: change.rows ?? [],
+        ...whoIs(id, learners.get(id), create?.externalId),
+        created: create !== undefined,
+        fields: create ? fieldsOf(create) : fields.map(viewField),
+        memberships: memberships.map((one) => viewMembership(one, nameOf)),
+        rows,
+        restored: restores.filter(({ learner }) => learner === id).flatMap((one) => viewRestore(one, courses)),
+        overtaken: overtaken.filter(({ learner }) => learner === id).map((one) => viewOvertaken(one, nameOf, courses)),
       };
     }
   }
+}
+
+function viewRestore({ grant, revoke, purged }: Restore, courses: ReadonlyMap<CourseId, Course>): string[] {
+  return [
+    ...grant.map((course) => `${keyIn(courses, course)}: direct grant made again`),
+    ...revoke.map((course) => `${keyIn(courses, course)}: direct grant taken back`),
+    ...purged.map((course) => `${keyIn(courses, course)}: purged results put back`),
+  ];
+}
+
+function viewOvertaken(
+  { field, group, source, course, why }: OvertakenDoc,
+  nameOf: (id: GroupId) => string,
+  courses: ReadonlyMap<CourseId, Course>,
+): string {
+  const what = field ?? (group === undefined ? keyIn(courses, course as CourseId) : `${nameOf(group)} (${source})`);
+  return `${what}: ${why}`;
 }
 
 function groupName(structure: Structure, made: ReadonlyMap<GroupId, string>, id: GroupId): string {

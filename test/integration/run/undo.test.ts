@@ -1,0 +1,218 @@
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { RunId } from '../../../src/domain/ids.ts';
+import { approveRun } from '../../../src/run/approval.ts';
+import { digest } from '../../../src/run/digest.ts';
+import { grantCourse, revokeCourse } from '../../../src/run/grants.ts';
+import { drainRun } from '../../../src/run/manual.ts';
+import { addMembers, editLearner, removeMembers } from '../../../src/run/memberships.ts';
+import { recordProgress } from '../../../src/run/progress.ts';
+import { type RunReport, reportOf } from '../../../src/run/report.ts';
+import { createGroup, linkCourses } from '../../../src/run/structureChange.ts';
+import { undoRun } from '../../../src/run/undo.ts';
+import { verify } from '../../../src/run/verify.ts';
+import { COMPANY, HR, useMuster } from '../../harness.ts';
+
+const muster = useMuster();
+const HEADER = 'EmployeeID,Mail,FirstName,LastName,Status,Groups';
+const by = 'ann';
+let feed = '';
+let nights = 0;
+
+/** Rows of one feed of its own for each test: `1,sector-a` or `1,sector-a,Name,mail`. */
+function sheet(...rows: string[]): string {
+  const lines = rows.map((row) => {
+    const [n, groups, last = 'Last', mail = `p${n}`] = row.split(',');
+    return `${feed}-${n},${feed}-${mail}@x.org,First,${last},A,${groups}`;
+  });
+  return `${[HEADER, ...lines].join('\n')}\n`;
+}
+
+const load = (...rows: string[]) => muster.import(sheet(...rows), { feed, approve: true });
+const id = (n: number) => `${feed}-${n}`;
+
+async function undo(run: RunId, approve = false): Promise<RunReport> {
+  const made = await undoRun(muster.context, { run, by, approve });
+  await drainRun(muster.context, made._id);
+  return reportOf(muster.store, await muster.settled(made._id));
+}
+
+async function isWhole(): Promise<void> {
+  expect((await verify(muster.context, { repair: false })).drift).toEqual([]);
+  expect(await muster.store.outbox.countDocuments()).toBe(0);
+  expect(await muster.store.setAside.countDocuments()).toBe(0);
+}
+
+beforeAll(() => muster.structure(COMPANY));
+beforeEach(async () => {
+  nights += 1;
+  feed = `hr${nights}`;
+  await muster.feed(`${HR.replace('name: hr', `name: ${feed}`)}unknownGroup: create\n`);
+});
+
+describe('R25: a run of a feed', () => {
+  test('is turned back: memberships, names, addresses that were swapped, leavers, and their subscriptions', async () => {
+    await load('1,sector-a', '2,sector-b', '3,sector-a', '4,lone');
+    const before = await digest(muster.store);
+    const run = await load('1,sector-b,Other', '2,sector-b,Last,p4', '4,lone,Last,p2');
+    expect(await digest(muster.store)).not.toBe(before);
+    const report = await undo(run.run);
+    expect(report).toMatchObject({
+      kind: 'undo',
+      state: 'completed',
+      problems: [],
+      memberships: { added: 2, removed: 1 },
+    });
+    // Of a course that the run had given anew, the expired subscription stays behind.
+    await muster.store.subscriptions.updateOne({ _id: await muster.learner(id(1)) }, {
+      $pull: { items: { course: await muster.course('sales') } },
+    } as never);
+    expect(await digest(muster.store)).toBe(before);
+    await isWhole();
+  });
+
+  test('takes from learners whom it created what it gave them; they are inactive, and nobody is deleted', async () => {
+    const run = await load('1,sector-a');
+    expect(await undo(run.run)).toMatchObject({ learners: { deactivated: 1 }, memberships: { removed: 1 } });
+    expect(await muster.store.learners.findOne({ externalId: id(1) as never })).toMatchObject({
+      status: 'inactive',
+      memberships: [],
+      holds: [],
+    });
+    expect(await muster.subscriptions(id(1))).toEqual(['safety: expired', 'welcome: expired']);
+    await isWhole();
+  });
+
+  test('leaves what newer changes overtook, and lists it', async () => {
+    await load('1,sector-a', '2,sector-a');
+    const run = await load('1,sector-b,Berg', '2,sector-b');
+    await editLearner(muster.context, { learner: await muster.learner(id(1)), set: { lastName: 'Cole' }, by });
+    await removeMembers(muster.context, {
+      group: await muster.group('sector-b'),
+      learners: [await muster.learner(id(2))],
+      courses: 'expire',
+      by,
+    });
+    const report = await undo(run.run);
+    expect(report.problems).toMatchObject([{ code: 'overtaken', count: 1 }]);
+    expect(await muster.memberships(id(1))).toEqual([`sector-a: ${feed}`]);
+    expect(await muster.memberships(id(2))).toEqual([`sector-a: ${feed}`]);
+    expect(await muster.store.learners.findOne({ externalId: id(1) as never })).toMatchObject({ lastName: 'Cole' });
+    const batches = await muster.store.batches.find({ '_id.run': report.run }).toArray();
+    expect(batches.flatMap(({ overtaken = [] }) => overtaken)).toMatchObject([
+      { field: 'lastName', why: 'it was changed since' },
+    ]);
+  });
+
+  test('takes away groups that it made, where they are empty and unlinked then', async () => {
+    await load('1,sector-a');
+    const run = await load('1,sector-a;new-one', '2,new-two');
+    await linkCourses(muster.context, {
+      group: await muster.group('new-two'),
+      courses: [await muster.course('sales')],
+      by,
+    });
+    await undo(run.run);
+    await expect(muster.group('new-one')).rejects.toThrow();
+    expect(await muster.group('new-two')).toBeGreaterThan(0);
+    await isWhole();
+  });
+
+  test('is held under the guard of the feed, and done when approved; the feed then says what it thinks', async () => {
+    const rows = Array.from({ length: 30 }, (_, at) => `${at},sector-a`);
+    await load(...rows);
+    const run = await load(...rows.map((row) => row.replace('sector-a', 'sector-b')));
+    const held = await undoRun(muster.context, { run: run.run, by });
+    expect(held).toMatchObject({ kind: 'undo', state: 'held', feed });
+    expect(await muster.memberships(id(0))).toEqual([`sector-b: ${feed}`]);
+    await approveRun(muster.context, held._id, by);
+    await drainRun(muster.context, held._id);
+    await muster.settled(held._id);
+    expect(await muster.memberships(id(0))).toEqual([`sector-a: ${feed}`]);
+    await expect(approveRun(muster.context, held._id, by)).rejects.toThrow(/not held/);
+    const again = await load(...rows.map((row) => row.replace('sector-a', 'sector-b')));
+    expect(again).toMatchObject({ noChange: false, memberships: { added: 30, removed: 30 } });
+  });
+
+  test('undone, can be undone again', async () => {
+    await load('1,sector-a');
+    const run = await load('1,sector-b');
+    const first = await undo(run.run);
+    await undo(first.run as RunId);
+    expect(await muster.memberships(id(1))).toEqual([`sector-b: ${feed}`]);
+    expect(await undo(first.run as RunId)).toMatchObject({ state: 'completed', noChange: true });
+  });
+});
+
+describe('R25: a change by hand', () => {
+  test('a purge is turned back: subscription, progress and membership', async () => {
+    await load('1,lone');
+    const learner = await muster.learner(id(1));
+    const group = await muster.group('sector-b');
+    await addMembers(muster.context, { group, learners: [learner], by });
+    await recordProgress(muster.context, { learner, course: await muster.course('sales'), completion: 70, score: 8 });
+    const before = await digest(muster.store);
+    const { run } = await removeMembers(muster.context, { group, learners: [learner], courses: 'purge', by });
+    expect(await muster.subscriptions(id(1))).toEqual([]);
+    await undo(run);
+    expect(await digest(muster.store)).toBe(before);
+    expect(await muster.store.purged.countDocuments({ '_id.run': run })).toBe(0);
+    await isWhole();
+  });
+
+  test('results that are gone for good are told', async () => {
+    await load('1,sector-b');
+    const learner = await muster.learner(id(1));
+    const { run } = await removeMembers(muster.context, {
+      group: await muster.group('sector-b'),
+      learners: [learner],
+      courses: 'purge',
+      by,
+    });
+    await muster.store.purged.deleteMany({ '_id.run': run } as never);
+    expect((await undo(run)).problems).toMatchObject([{ code: 'overtaken', count: 3 }]);
+    expect(await muster.memberships(id(1))).toEqual([`sector-b: ${feed}`]);
+  });
+
+  test('keep, grant and revoke are turned back', async () => {
+    await load('1,sector-a');
+    const learner = await muster.learner(id(1));
+    const before = await digest(muster.store);
+    const kept = await removeMembers(muster.context, {
+      group: await muster.group('sector-a'),
+      learners: [learner],
+      courses: 'keep',
+      by,
+    });
+    expect(await muster.subscriptions(id(1))).toEqual(['safety: active*', 'welcome: active*']);
+    await undo(kept.run);
+    expect(await digest(muster.store)).toBe(before);
+    const course = await muster.course('sales');
+    const granted = await grantCourse(muster.context, { course, learners: [learner], by });
+    const revoked = await revokeCourse(muster.context, { course, learners: [learner], option: 'expire', by });
+    await undo(revoked.run);
+    expect(await muster.subscriptions(id(1))).toContain('sales: active*');
+    await undo(granted.run);
+    expect(await muster.subscriptions(id(1))).toContain('sales: expired');
+    await isWhole();
+  });
+
+  test('a link and a new group are turned back, as far as they are still so', async () => {
+    await load('1,lone');
+    const group = await muster.group('lone');
+    const linked = await linkCourses(muster.context, { group, courses: [await muster.course('welcome')], by });
+    expect(await muster.subscriptions(id(1))).toEqual(['welcome: active']);
+    expect(await undoRun(muster.context, { run: linked.run, by })).toMatchObject({
+      kind: 'structure',
+      state: 'completed',
+      undoes: linked.run,
+    });
+    expect(await muster.subscriptions(id(1))).toEqual(['welcome: expired']);
+    await expect(undoRun(muster.context, { run: linked.run, by })).rejects.toThrow(/nothing of it can be turned back/);
+    await createGroup(muster.context, { name: 'Short-lived', externalId: `g-${feed}` as never, by });
+    const made = await muster.store.runs.findOne({ kind: 'structure' }, { sort: { createdAt: -1, _id: -1 } });
+    const entry = await muster.store.audit.findOne({ groups: await muster.group(`g-${feed}`) });
+    expect(made).not.toBeNull();
+    await undoRun(muster.context, { run: entry?._id.run as RunId, by });
+    await expect(muster.group(`g-${feed}`)).rejects.toThrow();
+  });
+});
