@@ -24,7 +24,7 @@ export async function sweep(services: Services, queues: Queues): Promise<void> {
   const rounds = [
     () => relay(services, queues),
     () => takeUpRuns(services, queues),
-    () => settleDueWindows(services),
+    () => settleDueWindows(services, queues),
     () => retryDue(services),
     () => tellRuns(services),
     () => seal(services),

@@ -1,41 +1,54 @@
+import type { Queues } from '../queue/queues.ts';
 import { newRunId } from '../store/counters.ts';
 import type { BatchDoc, RunDoc } from '../store/models.ts';
 import { ofRun } from '../store/outbox.ts';
 import type { Services } from '../store/services.ts';
 import { chunks } from './chunks.ts';
+import { enqueueRun } from './enqueue.ts';
 import { blankRun, drainRun } from './manual.ts';
 import { BATCH_SIZE } from './planWriter.ts';
 import { waiting } from './start.ts';
 
-export interface Sweep {
-  /** Leave the settling to the workers; the relay enqueues it. Otherwise it is done here, before this returns. */
-  readonly leave?: boolean;
-}
-
 /**
- * Opens and closes the windows whose time has come (R5), as a run of its own, and gives the number of learners
- * concerned. Level-triggered: windows missed while nothing ran are found by the next sweep, and of several sweeps at
- * once one makes the run. While an earlier sweep is still being settled, nothing is added to it.
+ * Opens and closes the windows whose time has come (R5), as a run of its own, by the jobs that settle everything else,
+ * and gives the number of learners concerned. Without queues, or while Redis is away, it is done here. Level-triggered: windows missed while nothing ran are found by the next call, and of
+ * several calls at once one makes the run. While an earlier one is still being settled, nothing is added to it.
  */
-export async function settleDueWindows(services: Services, { leave = false }: Sweep = {}): Promise<number> {
-  const { store, clock } = services;
-  const now = clock.now();
-  if ((await store.subscriptions.findOne({ due: { $lte: now } }, { projection: { _id: 1 } })) === null) return 0;
-  // Read before it is looked whether a sweep is unfinished: one that begins after that has another turn.
+export async function settleDueWindows(services: Services, queues?: Queues): Promise<number> {
+  const { store } = services;
+  const jobs = queues?.redis.status === 'ready' ? queues : undefined;
+  const due = await dueNow(services);
+  if ((await store.subscriptions.findOne(due, { projection: { _id: 1 } })) === null) return 0;
+  // Read before it is looked whether a run is unfinished: one that begins after that has another turn.
   const turn = await readTurn(store);
   const unfinished = await store.runs.findOne({ kind: 'window', state: { $in: ['applying', 'reconciling'] } });
-  if (unfinished && leave) return 0;
+  if (unfinished && jobs) return 0;
   if (unfinished) await drainRun(services, unfinished._id);
-  const due = await store.subscriptions
-    .find({ due: { $lte: now } }, { projection: { _id: 1 } })
+  const made = await makeRun(services, due, turn);
+  if (made && jobs) await enqueueRun(store, jobs, made.run);
+  else if (made) await drainRun(services, made.run);
+  return made?.learners ?? 0;
+}
+
+/** Learners with a window that has opened or closed. Those who could not be settled wait for their retry (R27). */
+async function dueNow({ store, clock }: Services) {
+  const setAside = await store.setAside.distinct('learner', { job: { $ne: 'apply' } });
+  return { due: { $lte: clock.now() }, ...(setAside.length > 0 && { _id: { $nin: setAside } }) };
+}
+
+/** Undefined where another made one since `turn` was read. */
+async function makeRun(services: Services, due: Awaited<ReturnType<typeof dueNow>>, turn: number) {
+  const { store, clock } = services;
+  const now = clock.now();
+  const learners = await store.subscriptions
+    .find(due, { projection: { _id: 1 } })
     .sort({ due: 1 })
     .toArray();
-  if (due.length === 0) return 0;
+  if (learners.length === 0) return undefined;
   const run: RunDoc = { ...blankRun(await newRunId(store), 'window', 'windows', 'windows', now), attempt: 1 };
-  const settle = (await store.feeds.findOne({ leaverCourses: 'purge' }, { projection: { _id: 1 } }))
-    ? 'purge'
-    : 'expire';
-  const batches: BatchDoc[] = [...chunks(due, BATCH_SIZE)].map((some, at) => ({
+  const purges = await store.feeds.findOne({ leaverCourses: 'purge' }, { projection: { _id: 1 } });
+  const settle = purges ? 'purge' : 'expire';
+  const batches: BatchDoc[] = [...chunks(learners, BATCH_SIZE)].map((some, at) => ({
     _id: { run: run._id, batch: 1_000_001 + at },
     settle,
     creates: false,
@@ -53,15 +66,12 @@ export async function settleDueWindows(services: Services, { leave = false }: Sw
     );
     return true;
   });
-  if (!isMine) {
-    await store.batches.deleteMany(ofRun(run._id));
-    return 0;
-  }
-  if (!leave) await drainRun(services, run._id);
-  return due.length;
+  if (isMine) return { run: run._id, learners: learners.length };
+  await store.batches.deleteMany(ofRun(run._id));
+  return undefined;
 }
 
-/** Counts the sweeps that made a run: one that read another count has been overtaken. */
+/** Counts the runs that were made: who read another count has been overtaken. */
 const TURN = 'windows';
 
 async function readTurn({ meta }: Services['store']): Promise<number> {

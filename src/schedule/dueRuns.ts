@@ -3,7 +3,7 @@ import type { Queues } from '../queue/queues.ts';
 import { requestRun } from '../run/request.ts';
 import { dueTimes } from '../settings/dueTimes.ts';
 import { isDuplicateKey } from '../store/failures.ts';
-import { settingsOf } from '../store/feeds.ts';
+import { settingsOf, timesOf } from '../store/feeds.ts';
 import type { FeedDoc } from '../store/models.ts';
 import type { Services } from '../store/services.ts';
 
@@ -19,7 +19,10 @@ const PUNCTUAL = 120_000;
 export async function scheduleDueRuns(services: Services, queues: Queues, now: Date): Promise<RunId[]> {
   const { store, log } = services;
   const made: RunId[] = [];
-  for (const feed of await store.feeds.find({ 'schedule.cron': { $exists: true } }).toArray()) {
+  const feeds = await store.feeds
+    .find({ 'schedule.cron': { $exists: true } }, { projection: { lookAgain: 0, applied: 0 } })
+    .toArray();
+  for (const feed of feeds) {
     if (feed.origin === 'one-off') continue;
     try {
       const run = await runIfDue(services, feed, now);
@@ -35,8 +38,9 @@ export async function scheduleDueRuns(services: Services, queues: Queues, now: D
 
 async function runIfDue(services: Services, feed: FeedDoc, now: Date): Promise<RunId | undefined> {
   const { store, log } = services;
-  const { cron = '', timeZone, catchUpHours } = feed.schedule as NonNullable<FeedDoc['schedule']>;
-  const as = `${cron} ${timeZone}`;
+  const schedule = feed.schedule as NonNullable<FeedDoc['schedule']>;
+  const { cron = '', timeZone, catchUpHours } = schedule;
+  const as = timesOf(schedule);
   const { scheduled } = feed;
   if (!scheduled || scheduled.as !== as || scheduled.since > now) {
     await store.feeds.updateOne(asRead(feed), { $set: { scheduled: { as, since: now } } });

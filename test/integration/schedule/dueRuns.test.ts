@@ -4,6 +4,7 @@ import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { RunId } from '../../../src/domain/ids.ts';
 import { scheduleDueRuns } from '../../../src/schedule/dueRuns.ts';
 import { startScheduler } from '../../../src/schedule/ticker.ts';
+import type { FeedDoc } from '../../../src/store/models.ts';
 import { COMPANY, HR, useMuster } from '../../harness.ts';
 
 const muster = useMuster();
@@ -11,8 +12,11 @@ const HEADER = 'EmployeeID,Mail,FirstName,LastName,Status,Groups\n';
 const HOUR = 3_600_000;
 
 /** The feed `hr` with a source of its own and this schedule. */
-const scheduled = (cron: string, timeZone = 'Europe/Amsterdam', more = '') =>
-  muster.feed(`${HR}source: { file: hr.csv }\nschedule: { cron: "${cron}", timeZone: ${timeZone}${more} }\n`);
+async function scheduled(cron: string, timeZone = 'Europe/Amsterdam', more = ''): Promise<void> {
+  await muster.feed(`${HR}source: { file: hr.csv }\nschedule: { cron: "${cron}", timeZone: ${timeZone}${more} }\n`);
+  // It was saved by the time of the database, which is not that of this test.
+  await muster.store.feeds.updateMany({}, { $unset: { scheduled: '' } });
+}
 
 const look = (at: Date | string) => {
   muster.clock.set(at);
@@ -138,6 +142,15 @@ describe('R26: a time that was missed is caught up once', () => {
     expect(await look('2026-01-21T02:00:00Z')).toHaveLength(1);
     expect(await dues()).toEqual(['2026-01-21T02:00']);
   });
+});
+
+test('a schedule counts from when it was saved: its first time is caught up where no scheduler was up yet', async () => {
+  await muster.feed(`${HR}source: { file: hr.csv }\nschedule: { cron: "* * * * *" }\n`);
+  const { scheduled } = (await muster.store.feeds.findOne({ _id: 'hr' })) as FeedDoc;
+  const saved = scheduled?.since as Date;
+  await muster.feed(`${HR}source: { file: hr.csv }\nschedule: { cron: "* * * * *" }\nmode: full\n`);
+  expect((await muster.store.feeds.findOne({ _id: 'hr' }))?.scheduled).toEqual(scheduled);
+  expect(await look(new Date(saved.getTime() + 10 * 60_000))).toHaveLength(1);
 });
 
 describe('fault 33: the clock jumps', () => {

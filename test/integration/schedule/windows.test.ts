@@ -12,7 +12,7 @@ const UNTIL = Date.UTC(2026, 2, 1);
 const FEED = `${HR}window: { from: From, until: Until }\n`;
 const HEADER = 'EmployeeID,Mail,FirstName,LastName,Status,Groups,From,Until\n';
 
-/** One round at a moment, as each worker does it every second; what it enqueues is done. */
+/** One round at a moment, as each worker does it every second; the jobs that it enqueues are done. */
 async function roundAt(moment: number): Promise<string[]> {
   muster.clock.set(new Date(moment));
   await sweep(muster.context, muster.queues);
@@ -31,8 +31,12 @@ test('R5, fault 8: windows open while Redis is away', async () => {
   const redis = connectRedis('redis://127.0.0.1:9', 'producer', () => undefined);
   const away = new Queues(redis, 'away', jobs);
   muster.clock.set('2026-01-11T00:00:00Z');
-  await expect(sweep(muster.context, away)).rejects.toThrow();
-  expect(await muster.subscriptions('7')).toEqual(['safety: active', 'welcome: active']);
+  const round = async () => {
+    await expect(sweep(muster.context, away)).rejects.toThrow('retries');
+    return muster.subscriptions('7');
+  };
+  // A round of the workers that were stopped may still be making the same run.
+  await expect.poll(round, { timeout: 10_000 }).toEqual(['safety: active', 'welcome: active']);
   redis.disconnect();
   await muster.startWorkers();
 });
