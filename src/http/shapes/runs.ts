@@ -78,8 +78,8 @@ export const RunChange = z.object({
     z.object({ group: z.string(), source: z.string(), before: Windows, after: Windows, courses: text }),
   ),
   rows: list(number),
-  restored: z.array(z.string()),
-  overtaken: z.array(z.string()),
+  restored: list(z.string()),
+  overtaken: list(z.string()),
 }) satisfies z.ZodType<ChangeView>;
 
 export const RejectedRowShape = z.object({ row: number, code: z.string(), message: z.string() });
