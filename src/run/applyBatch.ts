@@ -61,7 +61,7 @@ async function applyTogether(
     const created = await insertLearners(store, session, batch.changes);
     const settlements = await settleNew(services, session, { learners: created, structure, now, run: run._id });
     const settled = auditOf(batch._id, 'subscribe', run.by, whyOf(run), now, settlements);
-    await insertAll(store.audit, settled ? [audit, settled] : [audit], session);
+    await insertAll(store, 'audit', settled ? [audit, settled] : [audit], session);
     await store.outbox.deleteOne({ _id: batch._id, job: 'apply' }, { session });
     return null;
   }
@@ -72,7 +72,7 @@ async function applyTogether(
 
 async function insertLearners(store: Store, session: Session, changes: readonly Change[]): Promise<Learner[]> {
   const created = changes.map((change) => ({ ...createLearner(change), revision: 1 }));
-  await insertAll(store.learners, created.map(toLearnerDoc), session);
+  await insertAll(store, 'learners', created.map(toLearnerDoc), session);
   return created;
 }
 
@@ -131,7 +131,8 @@ async function writeChanges(
     ops.push({ filter: { _id: before.id, revision: before.revision }, replacement });
   }
   if (ops.length > 0) {
-    if ((await replaceAll(store.learners, ops, session)) !== ops.length) throw new Error('A learner was changed by another worker meanwhile.');
+    if ((await replaceAll(store, 'learners', ops, session)) !== ops.length)
+      throw new Error('A learner was changed by another worker meanwhile.');
   }
   if (keeping.length > 0) await settleKeeping(services, session, run, id, keeping, 'after', alone);
 }

@@ -3,6 +3,9 @@ import type { Learner } from '../domain/learner.ts';
 import type { LearnerDoc } from './models.ts';
 import { type Session, type Store, within } from './store.ts';
 
+/** Documents that one reply may bring: more than are asked for at once, so that a second is never needed. */
+const AT_ONCE = 10_000;
+
 export function toLearner({ _id, emailKey: _, ...rest }: LearnerDoc): Learner {
   return { id: _id, ...rest };
 }
@@ -17,7 +20,9 @@ export async function learnersById(
   session?: Session,
 ): Promise<Map<LearnerId, Learner>> {
   const found = new Map<LearnerId, Learner>();
-  for await (const doc of store.learners.find({ _id: { $in: ids } }, within(session))) {
+  for (const doc of await store.learners
+    .find({ _id: { $in: ids } }, { ...within(session), batchSize: AT_ONCE })
+    .toArray()) {
     found.set(doc._id, toLearner(doc));
   }
   return found;
@@ -29,7 +34,9 @@ export async function learnersByExternalId(
   session?: Session,
 ): Promise<Map<ExternalId, Learner>> {
   const found = new Map<ExternalId, Learner>();
-  for await (const doc of store.learners.find({ externalId: { $in: ids } }, within(session))) {
+  for (const doc of await store.learners
+    .find({ externalId: { $in: ids } }, { ...within(session), batchSize: AT_ONCE })
+    .toArray()) {
     found.set(doc.externalId as ExternalId, toLearner(doc));
   }
   return found;
@@ -42,7 +49,9 @@ export async function learnersByEmail(
   session?: Session,
 ): Promise<Map<string, Learner>> {
   const found = new Map<string, Learner>();
-  for await (const doc of store.learners.find({ emailKey: { $in: emails.map(emailKey) } }, within(session))) {
+  for (const doc of await store.learners
+    .find({ emailKey: { $in: emails.map(emailKey) } }, { ...within(session), batchSize: AT_ONCE })
+    .toArray()) {
     found.set(doc.emailKey as string, toLearner(doc));
   }
   return found;
@@ -75,8 +84,11 @@ export async function learnerIdsByExternalId(
   const found = new Map<ExternalId, LearnerId>();
   for (let at = 0; at < ids.length; at += 5_000) {
     const some = ids.slice(at, at + 5_000);
-    const docs = store.learners.find({ externalId: { $in: some } }, { projection: { externalId: 1 } });
-    for await (const doc of docs) found.set(doc.externalId as ExternalId, doc._id);
+    const docs = store.learners.find(
+      { externalId: { $in: some } },
+      { projection: { externalId: 1 }, batchSize: AT_ONCE },
+    );
+    for (const doc of await docs.toArray()) found.set(doc.externalId as ExternalId, doc._id);
   }
   return found;
 }

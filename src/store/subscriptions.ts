@@ -1,5 +1,6 @@
 import type { CourseId, LearnerId, RunId } from '../domain/ids.ts';
 import type { Settlement, Subscriptions } from '../domain/settle.ts';
+import { insertAll, replaceAll } from './bulk.ts';
 import type { ProgressDoc, ProgressId, PurgedDoc, SubscriptionsDoc } from './models.ts';
 import { type Session, type Store, within } from './store.ts';
 
@@ -13,7 +14,9 @@ export async function readSubscriptions(
   session?: Session,
 ): Promise<Map<LearnerId, Subscriptions>> {
   const found = new Map<LearnerId, Subscriptions>();
-  for await (const doc of store.subscriptions.find({ _id: { $in: ids } }, within(session))) {
+  for (const doc of await store.subscriptions
+    .find({ _id: { $in: ids } }, { ...within(session), batchSize: 10_000 })
+    .toArray()) {
     found.set(doc._id, toSubscriptions(doc));
   }
   return found;
@@ -59,12 +62,12 @@ export async function writeSettlements(
     };
     if (!before) {
       if (items.length > 0 || due) inserts.push(doc);
-    } else updates.push({ replaceOne: { filter: { _id: learner, revision: before.revision }, replacement: doc } });
+    } else updates.push({ filter: { _id: learner, revision: before.revision }, replacement: doc });
   }
-  if (inserts.length > 0) await store.subscriptions.insertMany(inserts, { session, ordered: false });
+  if (inserts.length > 0) await insertAll(store, 'subscriptions', inserts, session);
   if (updates.length > 0) {
-    const { matchedCount } = await store.subscriptions.bulkWrite(updates, { session, ordered: false });
-    if (matchedCount !== updates.length) throw new Error('A learner was settled by another worker meanwhile.');
+    if ((await replaceAll(store, 'subscriptions', updates, session)) !== updates.length)
+      throw new Error('A learner was settled by another worker meanwhile.');
   }
   await purgeResults(store, session, settlements, held, { run, now, retainUntil });
 }
