@@ -1,6 +1,7 @@
 import { locate, sourceFile } from '../src/feed/sources/file.ts';
 import { defineJob } from '../src/queue/job.ts';
 import { enqueueRun } from '../src/run/enqueue.ts';
+import { isFree } from '../src/run/drive.ts';
 import { executeRun, failRun } from '../src/run/execute.ts';
 import { isTransient } from '../src/store/failures.ts';
 import { readFeedDoc, settingsOf } from '../src/store/feeds.ts';
@@ -18,7 +19,7 @@ export const importFeed = defineJob({
   async handle({ run: id }, context: JobContext) {
     const run = await readRun(context.store, id);
     const feed = run?.feed ? await readFeedDoc(context.store, run.feed) : null;
-    if (!run || !feed) return;
+    if (!run || !feed || !isFree(run, context.clock.now())) return;
     try {
       const { path } = run.source;
       const file = path ? await sourceFile(path) : await locate(settingsOf(feed).source, context.base);

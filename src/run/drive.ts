@@ -69,7 +69,7 @@ export class SourceGone extends MusterError {
 }
 
 /** Is nobody reading the run, though it is to be read? */
-function isFree(run: RunDoc, now: Date): boolean {
+export function isFree(run: RunDoc, now: Date): boolean {
   return READING.has(run.state) && !run.finishedAt && (run.state === 'queued' || !isDriven(run, now));
 }
 
