@@ -1,7 +1,7 @@
 import { locate, sourceFile } from '../src/feed/sources/file.ts';
 import { defineJob } from '../src/queue/job.ts';
-import { enqueueRun } from '../src/run/enqueue.ts';
 import { isFree } from '../src/run/drive.ts';
+import { enqueueRun } from '../src/run/enqueue.ts';
 import { executeRun, failRun } from '../src/run/execute.ts';
 import { isTransient } from '../src/store/failures.ts';
 import { readFeedDoc, settingsOf } from '../src/store/feeds.ts';
