@@ -9,14 +9,14 @@ export function addService(program: Command, cli: Cli): void {
   withExamples(
     program
       .command('start')
-      .description('runs the API and the worker in one process, on embedded servers where no URI is set')
+      .description('runs the API, the schedule and the worker in one process, on embedded servers where no URI is set')
       .action(() => serve(cli, { api: true })),
     'muster start',
   );
   withExamples(
     program
       .command('worker')
-      .description('runs the jobs that imports and changes by hand leave in the queue')
+      .description('runs feeds when they are due, and the jobs that imports and changes by hand leave in the queue')
       .action(() => serve(cli, { api: false })),
     'muster worker',
   );
