@@ -5,9 +5,10 @@ import { MusterError } from '../domain/errors.ts';
 import type { GroupId, LearnerId } from '../domain/ids.ts';
 import type { FeedPolicy } from '../domain/policy.ts';
 import { MAPPING_VERSION } from '../feed/mapping.ts';
+import { BrokenOff } from '../feed/errors.ts';
 import { type FeedReader, openFeed } from '../feed/reader.ts';
 import { LOOK_AGAIN, RowTable, RowTableWriter } from '../feed/rows/table.ts';
-import { type SourceFile, sha256Of } from '../feed/sources/file.ts';
+import { endsWithLineBreak, type SourceFile, sha256Of } from '../feed/sources/file.ts';
 import { type FeedSettings, policyOf } from '../settings/feed.ts';
 import { reserve } from '../store/counters.ts';
 import { isDuplicateKey, isTransient } from '../store/failures.ts';
@@ -33,6 +34,9 @@ import { attemptOf, startApplying } from './start.ts';
 export const LEASE = 30_000;
 /** Ids of what a preview would create: they are nobody's. */
 const PREVIEW_IDS = 4_000_000_000;
+/** A cut within the last cell leaves a row that looks whole: the missing line break tells (R16). */
+const UNCLOSED =
+  'no line break ends its last row, as one did in the last applied file. Where files end so from now on, import this one with --approve';
 
 /**
  * Takes a queued run through reading, planning and the guard, and starts applying where nothing holds it. The run
@@ -149,6 +153,10 @@ async function readAndPlan(services: Services, run: RunDoc, file: SourceFile): P
       return Array.from({ length: count }, (_, at) => (first + at) as GroupId);
     },
   });
+  const closed = await endsWithLineBreak(file);
+  if (applied?.closed && !closed && !run.approve) {
+    throw new BrokenOff(file.name, reading.firstRow + reading.rows.read - 1, UNCLOSED);
+  }
   const readMs = clock.now().getTime() - started.getTime();
   const planStart = clock.now();
   const plan = await planRun({
@@ -182,6 +190,7 @@ async function readAndPlan(services: Services, run: RunDoc, file: SourceFile): P
       tableParts,
       hashKey: hashKey.toString('hex'),
       again: againOf(policy, plan),
+      closed,
     },
   };
   const stages = [

@@ -100,6 +100,8 @@ export interface Applied {
   hashKey: string;
   /** Learners in grace, and rejected rows that may be accepted without another file: 0 = the same bytes are no news. */
   again: number;
+  /** The file ended with a line break. */
+  closed?: boolean;
 }
 
 export interface RunDoc {

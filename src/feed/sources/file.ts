@@ -151,6 +151,19 @@ export async function head(file: SourceFile, bytes: number): Promise<Uint8Array>
   }
 }
 
+/** Does the file end with a line break, in UTF-8 or UTF-16? */
+export async function endsWithLineBreak({ path, bytes }: SourceFile): Promise<boolean> {
+  const handle = await open(path, 'r');
+  try {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(2), 0, 2, Math.max(0, bytes - 2));
+    const [before, last] = bytesRead === 2 ? buffer : [0, buffer[0]];
+    const isBreak = (byte: number | undefined) => byte === 0x0a || byte === 0x0d;
+    return isBreak(last) || (last === 0 && isBreak(before));
+  } finally {
+    await handle.close();
+  }
+}
+
 /** SHA-256 of the file's bytes in hex, the next chunk being read while one is hashed. */
 export async function sha256Of(file: SourceFile): Promise<string> {
   const hash = createHash('sha256');
