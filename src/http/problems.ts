@@ -56,6 +56,7 @@ const TITLES: Readonly<Record<number, string>> = {
   409: 'Conflict',
   412: 'Changed meanwhile',
   413: 'Too large',
+  414: 'Address too long',
   415: 'Unsupported media type',
   422: 'Refused',
   429: 'Too many requests',
@@ -113,11 +114,7 @@ export function onError(error: FastifyError, request: FastifyRequest, reply: Fas
     );
   }
   if (!isResponseSerializationError(error) && error.statusCode !== undefined && error.statusCode < 500) {
-    const code = (error.code ?? 'bad-request')
-      .toLowerCase()
-      .replace(/^fst_(err_)?/, '')
-      .replaceAll('_', '-');
-    return sendProblem(reply, error.statusCode, code, `${error.message}. Nothing was changed.`);
+    return sendProblem(reply, error.statusCode, codeOf(error), `${error.message}. Nothing was changed.`);
   }
   if (isUnreachable(error)) {
     reply.header('retry-after', '5');
@@ -139,6 +136,14 @@ export function onError(error: FastifyError, request: FastifyRequest, reply: Fas
     'request failed',
   );
   return sendProblem(reply, 500, 'internal', 'This was not foreseen. The log says where it happened.');
+}
+
+/** `FST_ERR_CTP_BODY_TOO_LARGE` → `ctp-body-too-large`. */
+export function codeOf({ code = 'bad-request' }: Pick<FastifyError, 'code'>): string {
+  return code
+    .toLowerCase()
+    .replace(/^fst_(err_)?/, '')
+    .replaceAll('_', '-');
 }
 
 function isUnreachable(error: Error): boolean {

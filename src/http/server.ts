@@ -12,7 +12,7 @@ import type { HttpContext } from './context.ts';
 import { idempotency } from './idempotency.ts';
 import { openApi } from './openapi.ts';
 import { addHealth, addMetrics, type Listening } from './operations.ts';
-import { notFound, onError, sendProblem } from './problems.ts';
+import { codeOf, notFound, onError, sendProblem } from './problems.ts';
 import { courseRoutes } from './routes/courses.ts';
 import { exportRoutes } from './routes/exports.ts';
 import { feedRoutes } from './routes/feeds.ts';
@@ -59,6 +59,14 @@ export async function buildServer(
     loggerInstance: context.log,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: BODY_LIMIT,
+    frameworkErrors: (error, _, reply) => {
+      sendProblem(
+        reply,
+        error.statusCode ?? 400,
+        codeOf(error),
+        'The address cannot be read, or a name in it is too long. Nothing was changed.',
+      );
+    },
     routerOptions: { maxParamLength: PARAM_LIMIT },
     // Requests that are being answered when the process is told to stop are answered; streams end.
     forceCloseConnections: 'idle',

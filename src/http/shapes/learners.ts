@@ -1,7 +1,5 @@
 import { z } from 'zod';
-import type { CourseView, SubscriberView } from '../../run/views/courseView.ts';
 import type { LearnerRow as Row } from '../../run/views/learnerList.ts';
-import type { LearnerView } from '../../run/views/learnerView.ts';
 import { list, Name, NewExternalId, Reference, SourceShape } from './common.ts';
 
 const text = z.string().nullable();
@@ -42,7 +40,6 @@ export const LearnerShape = z.object({
   memberships: list(z.object({ group: z.string(), name: z.string(), sources: list(SourceShape) })),
   subscriptions: list(Subscription),
 });
-export type LearnerIsComplete = LearnerView extends z.output<typeof LearnerShape> ? true : never;
 
 const Email = z
   .string()
@@ -51,7 +48,11 @@ const Email = z
   .max(320);
 const AttributeName = z
   .string()
-  .regex(/^(?!__proto__$|constructor$|prototype$)[^.$\0]{1,100}$/, 'must be a name without . and $');
+  .regex(/^[^.$]{1,100}$/, 'must be a name without . and $')
+  .refine(
+    (name) => !name.includes('\0') && !['__proto__', 'constructor', 'prototype'].includes(name),
+    'cannot be a name',
+  );
 const PersonName = z.string().trim().max(300);
 export const NewLearnerShape = z
   .strictObject({
@@ -94,7 +95,6 @@ export const CourseShape = z.object({
   /** null for those who see no learners. */
   subscriptions: z.object({ active: z.number(), expired: z.number() }).nullable(),
 });
-export type CourseIsComplete = CourseView extends z.output<typeof CourseShape> ? true : never;
 export const NewCourseShape = z.strictObject({
   name: Name,
   externalId: NewExternalId.optional(),
@@ -110,7 +110,6 @@ export const Subscriber = z.object({
   since: z.date(),
   progress: ProgressShape.nullable(),
 });
-export type SubscriberIsComplete = SubscriberView extends z.output<typeof Subscriber> ? true : never;
 const Learners = z.array(Reference).min(1).max(20_000);
 export const Grant = z.strictObject({ learners: Learners });
 export const Revoke = z.strictObject({ learners: Learners, removal: z.enum(['expire', 'purge']).default('expire') });

@@ -55,6 +55,10 @@ export const RunReport = z.object({
       z.object({ limit: z.string(), value: number, max: number, min: number.optional(), group: z.string().nullable() }),
     ),
   }),
+  approved: z
+    .object({ part: z.enum(['without-removals', 'only', 'except']), changes: number, takenOut: number })
+    .readonly()
+    .nullable(),
   setAside: number,
   protected: z.object({ learners: number, groups: number }),
   problems: list(z.object({ row: number.nullable(), code: z.string(), message: z.string(), count: number })),
