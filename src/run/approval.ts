@@ -1,5 +1,9 @@
+import { hostname } from 'node:os';
 import { NotFound, UsageError } from '../domain/errors.ts';
 import type { RunId } from '../domain/ids.ts';
+import type { PlanPart } from '../domain/planPart.ts';
+import { sha256Of, sourceFile } from '../feed/sources/file.ts';
+import { recordDecision } from '../store/auditChain.ts';
 import { isDuplicateKey } from '../store/failures.ts';
 import { readFeedDoc } from '../store/feeds.ts';
 import { learnersById } from '../store/learners.ts';
@@ -9,8 +13,12 @@ import type { Services } from '../store/services.ts';
 import type { Store } from '../store/store.ts';
 import { readStructure } from '../store/structure.ts';
 import { finishRun } from './advance.ts';
+import { executeRun } from './execute.ts';
 import type { Outcome } from './outcome.ts';
+import { dropReduced, dropTable, type ReducedPlan, reducePlan } from './reducePlan.ts';
+import { requestRun } from './request.ts';
 import { attemptOf, startApplying } from './start.ts';
+import { undoRun } from './undo.ts';
 
 /** A held plan whose facts have moved on since it was made and shown (R30). */
 export class StalePlan extends UsageError {
@@ -18,44 +26,74 @@ export class StalePlan extends UsageError {
 }
 
 /**
- * Approves a held run: its plan is applied as it was shown (R30). Refused where the run is not held any more, or where
- * what it was made from has changed: then the feed is to be run again, which plans, guards and shows anew.
+ * Approves a held run, whole or a part of it: its plan is applied as it was shown (R30). Refused where the run is not
+ * held any more. @throws {StalePlan} where what it was made from has changed: `planAgain` makes it anew.
  */
-export async function approveRun(services: Services, id: RunId, by: string): Promise<RunDoc> {
+export async function approveRun(services: Services, id: RunId, by: string, part?: PlanPart): Promise<RunDoc> {
   const run = await heldRun(services, id, 'approved');
   await refuseStale(services, run);
-  try {
-    const outcome = run.outcome as Outcome;
-    const moved = outcome.noChange
-      ? await finishNothing(services, run, by)
-      : await startApplying(services, run, by, 'approved');
-    if (!moved) await heldRun(services, id, 'approved');
-  } catch (error) {
-    if (!isDuplicateKey(error)) throw error;
-    throw new UsageError(
-      `Another run of feed ${run.feed} is at work; nothing was changed. Approve run ${id} when it has ended.`,
-    );
+  const reduced = part && (await reducePlan(services, run, part));
+  if (part && !reduced) await heldRun(services, id, 'approved');
+  if (!(await applyHeld(services, run, by, reduced))) {
+    if (reduced) await dropReduced(services.store, run, reduced);
+    await heldRun(services, id, 'approved');
   }
   return (await readRun(services.store, id)) as RunDoc;
 }
 
-/** A held plan that changes nothing but what the feed was last seen to say (rejected rows alone held it). */
-async function finishNothing(services: Services, run: RunDoc, by: string): Promise<boolean> {
-  if (!(await startApplying(services, run, by, 'approved'))) return false;
-  const applying = (await readRun(services.store, run._id)) as RunDoc;
-  await moveRun(services.store, applying, 'reconciling', { by, at: services.clock.now() });
-  return finishRun(services, (await readRun(services.store, run._id)) as RunDoc);
+async function applyHeld(services: Services, run: RunDoc, by: string, reduced?: ReducedPlan): Promise<boolean> {
+  const { store, clock } = services;
+  const { noChange, approved } = reduced?.outcome ?? (run.outcome as Outcome);
+  const note = approved
+    ? `approved ${approved.part}: ${approved.changes} changes, ${approved.takenOut} left out`
+    : 'approved';
+  try {
+    if (!(await startApplying(services, run, by, note, reduced))) return false;
+  } catch (error) {
+    if (reduced) await dropReduced(store, run, reduced);
+    if (!isDuplicateKey(error)) throw error;
+    throw new UsageError(
+      `Another run of feed ${run.feed} is at work; nothing was changed. Approve run ${run._id} when it has ended.`,
+    );
+  }
+  const shown = (run.outcome as Outcome).applied?.table;
+  if (reduced && shown && shown !== reduced.outcome.applied.table) await dropTable(store, shown);
+  if (!noChange) return true;
+  // Nothing to apply but what the feed was last seen to say.
+  const applying = (await readRun(store, run._id)) as RunDoc;
+  await moveRun(store, applying, 'reconciling', { by, at: clock.now() });
+  return finishRun(services, (await readRun(store, run._id)) as RunDoc);
+}
+
+/**
+ * Makes, shows and guards a stale plan anew, as a new run that takes its place; undefined where the bytes that it was
+ * made from are not there any more (R30).
+ */
+export async function planAgain(services: Services, id: RunId, by: string): Promise<RunDoc | undefined> {
+  const run = await heldRun(services, id, 'planned again');
+  if (run.kind === 'undo' && run.undoes) return undoRun(services, { run: run.undoes, by });
+  const { path, host, name, sha256 } = run.source;
+  if (path === undefined || (host !== undefined && host !== hostname())) return undefined;
+  const file = await sourceFile(path).catch(() => undefined);
+  if (!file || (await sha256Of(file)) !== sha256) return undefined;
+  const source = { name, path, bytes: file.bytes, shared: host === undefined };
+  const { feed, mode, settings } = run;
+  const again = await requestRun(services, { feed: feed as string, mode, preview: false, approve: false, by, source });
+  if (settings !== undefined) await services.store.runs.updateOne({ _id: again._id }, { $set: { settings } });
+  return executeRun(services, { ...again, ...(settings !== undefined && { settings }) }, file);
 }
 
 /** Rejects a held run: nothing of it is applied. */
 export async function rejectRun(services: Services, id: RunId, by: string, reason?: string): Promise<RunDoc> {
   const run = await heldRun(services, id, 'rejected');
   const now = services.clock.now();
-  const moved = await moveRun(services.store, run, 'rejected', {
-    by,
-    at: now,
-    ...(reason && { note: reason }),
-    set: { finishedAt: now },
+  const note = reason ? { note: reason } : {};
+  const moved = await services.store.transaction(async (session) => {
+    const set = { finishedAt: now };
+    if (!(await moveRun(services.store, run, 'rejected', { by, at: now, ...note, set, session }))) return false;
+    const decision = { run: id, step: 'rejected' as const, by, why: reason ?? 'rejected', at: now };
+    await recordDecision(services.store, session, decision);
+    return true;
   });
   if (!moved) await heldRun(services, id, 'rejected');
   return (await readRun(services.store, id)) as RunDoc;
@@ -65,11 +103,12 @@ export async function rejectRun(services: Services, id: RunId, by: string, reaso
 export async function cancelRun({ store, clock }: Services, id: RunId, by: string): Promise<RunDoc> {
   const run = await existing(store, id);
   const now = clock.now();
-  const moved = await moveRun(store, run, 'cancelled', {
-    by,
-    at: now,
-    set: { finishedAt: now },
-    unset: ['working', 'lease'],
+  const moved = await store.transaction(async (session) => {
+    const unset = ['working', 'lease'] as const;
+    const move = { by, at: now, set: { finishedAt: now }, unset: [...unset], session };
+    if (!(await moveRun(store, run, 'cancelled', move))) return false;
+    await recordDecision(store, session, { run: id, step: 'cancelled', by, why: 'cancelled', at: now });
+    return true;
   });
   if (!moved) {
     throw new UsageError(

@@ -1,6 +1,7 @@
 import type { SubscriptionEvent } from '../domain/change.ts';
 import type { Breach } from '../domain/guard.ts';
 import type { GroupId } from '../domain/ids.ts';
+import type { PlanPart } from '../domain/planPart.ts';
 import type { Applied } from '../store/models.ts';
 import type { Release } from './emails.ts';
 import type { NewGroup } from './groupsToMake.ts';
@@ -35,6 +36,8 @@ export interface Outcome {
   readonly feedRevision: number;
   /** What `feeds.applied` becomes; absent for one-off and delta feeds' tables. */
   readonly applied: Omit<Applied, 'run' | 'at'>;
+  /** Where a part of a held plan was approved: which, with how many changes, and how many were left out, wholly or in part. */
+  readonly approved?: { readonly part: PlanPart['kind']; readonly changes: number; readonly takenOut: number };
   /** Of an undo: groups that the undone run had made, to be taken away where they are empty then. */
   readonly emptied?: readonly GroupId[];
   /** When the feed's file was read: marks to look again set before then have been seen to. */

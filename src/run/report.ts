@@ -23,6 +23,7 @@ export async function reportOf(store: Store, run: RunDoc) {
     groups: outcome?.groups ?? { created: 0 },
     memberships: outcome?.memberships ?? manual?.memberships ?? { added: 0, removed: 0, unchanged: 0 },
     subscriptions: outcome?.subscriptions ?? manual?.subscriptions ?? NO_SUBSCRIPTIONS,
+    approved: outcome?.approved ?? null,
     guard: outcome?.guard ?? { held: false, breaches: [] },
     setAside,
     protected: outcome?.protected ?? { learners: 0, groups: 0 },

@@ -8,6 +8,7 @@ import type { Services } from '../store/services.ts';
 import type { Session, Store } from '../store/store.ts';
 import { bumpStructure, toGroup } from '../store/structure.ts';
 import type { Outcome } from './outcome.ts';
+import type { ReducedPlan } from './reducePlan.ts';
 
 /**
  * From plan to work, in one transaction: the run's state, the groups that the feed makes, e-mail addresses that
@@ -18,19 +19,20 @@ export async function startApplying(
   run: RunDoc,
   by: string,
   note?: string,
+  reduced?: ReducedPlan,
 ): Promise<boolean> {
   const batches = await store.batches
-    .find({ _id: attemptOf(run) }, { projection: { _id: 1 } })
+    .find({ _id: attemptOf(reduced ? { ...run, ...reduced } : run) }, { projection: { _id: 1 } })
     .sort({ _id: 1 })
     .toArray();
   return store.transaction(async (session) => {
     const now = clock.now();
-    const outcome = run.outcome as Outcome | undefined;
+    const outcome = reduced?.outcome ?? (run.outcome as Outcome | undefined);
     const moved = await moveRun(store, run, 'applying', {
       by,
       at: now,
       ...(note && { note }),
-      set: { working: true },
+      set: { working: true, ...reduced },
       session,
     });
     if (!moved) return false;

@@ -2,7 +2,10 @@ import type { Applied, TablePartDoc } from './models.ts';
 import type { Store } from './store.ts';
 
 /** All parts of the packed table of the last applied run, in order; undefined where one is missing. */
-export async function readTable(store: Store, { table, tableParts }: Applied): Promise<Uint8Array[] | undefined> {
+export async function readTable(
+  store: Store,
+  { table, tableParts }: Pick<Applied, 'table' | 'tableParts'>,
+): Promise<Uint8Array[] | undefined> {
   const parts: Uint8Array[] = [];
   const docs = store.tables
     .find({ _id: { $gte: { table, part: 0 }, $lt: { table, part: tableParts } } }, { promoteBuffers: true })

@@ -1,13 +1,16 @@
-import type { Command } from 'commander';
-import { approveRun, cancelRun, rejectRun } from '../../run/approval.ts';
+import { type Command, InvalidArgumentError } from 'commander';
+import { UsageError } from '../../domain/errors.ts';
+import type { PlanPart } from '../../domain/planPart.ts';
+import { approveRun, cancelRun, planAgain, rejectRun, StalePlan } from '../../run/approval.ts';
 import { type ChangeView, changesOf, type WindowView } from '../../run/views/changesView.ts';
 import { rejectedFile, rejectedRows } from '../../run/views/rejectedView.ts';
 import { runSummary } from '../../run/views/runView.ts';
 import { latestRuns } from '../../store/runs.ts';
+import type { Store } from '../../store/store.ts';
 import type { Cli } from '../cli.ts';
 import { drive, showReport, showRun } from '../driving.ts';
 import { type JsonOption, printsFacts, wholeNumber } from '../options.ts';
-import { feedOf, runOf } from '../references.ts';
+import { feedOf, learnersOf, runOf } from '../references.ts';
 import { printable, table } from '../table.ts';
 import { addUndo } from './undo.ts';
 
@@ -52,9 +55,13 @@ export function addRuns(program: Command, cli: Cli): void {
     runs
       .command('approve <run>')
       .description('applies a held plan, waits for its end, and prints the report')
+      .option('--without-removals', 'leave out what takes something away; the next run looks at it again')
+      .option('--only <rows>', 'only what these rows of the file say: 17,20-25', rowNumbers)
+      .option('--except <learner...>', 'leave these learners out; the next run looks at them again')
       .option('--strict', 'exit code 4 where rows were rejected')
-      .action((id: string, options: JsonOption & { strict?: boolean }) => approve(cli, id, options)),
+      .action((id: string, options: ApproveOptions) => approve(cli, id, options)),
     'muster runs approve r1',
+    'muster runs approve r1 --without-removals',
   );
   printsFacts(
     runs
@@ -168,8 +175,44 @@ async function* withoutBytes(rows: ReturnType<typeof rejectedRows>) {
   for await (const { row, code, message } of rows) yield { row, code, message };
 }
 
-async function approve(cli: Cli, id: string, options: JsonOption & { strict?: boolean }): Promise<void> {
+interface ApproveOptions extends JsonOption {
+  readonly withoutRemovals?: boolean;
+  readonly only?: ReadonlySet<number>;
+  readonly except?: readonly string[];
+  readonly strict?: boolean;
+}
+
+async function approve(cli: Cli, id: string, options: ApproveOptions): Promise<void> {
   const { services, store } = await cli.open();
-  const approved = await approveRun(services, (await runOf(store, id))._id, cli.by);
+  const { _id } = await runOf(store, id);
+  const part = await partOf(store, options);
+  const approved = await approveRun(services, _id, cli.by, part).catch(async (error: unknown) => {
+    const again = error instanceof StalePlan ? await planAgain(services, _id, cli.by) : undefined;
+    if (!again) throw error;
+    cli.out.say(`What run ${id} was planned from has changed since; it is planned again as run ${again._id}.`);
+    return again;
+  });
   await showRun(cli, await drive(cli, approved), options);
+}
+
+async function partOf(store: Store, { withoutRemovals, only, except }: ApproveOptions): Promise<PlanPart | undefined> {
+  if (Number(withoutRemovals === true) + Number(only !== undefined) + Number(except !== undefined) > 1) {
+    throw new UsageError('Give one of --without-removals, --only and --except; nothing was changed.');
+  }
+  if (withoutRemovals) return { kind: 'without-removals' };
+  if (only) return { kind: 'only', rows: only };
+  if (!except) return undefined;
+  return { kind: 'except', learners: new Set((await learnersOf(store, except)).map((learner) => learner.id)) };
+}
+
+/** `17,20-25` → 17, 20, 21 … 25. */
+function rowNumbers(text: string): ReadonlySet<number> {
+  const rows = new Set<number>();
+  for (const part of text.split(',')) {
+    const [, from, to = from] = /^\s*([0-9]{1,9})(?:-([0-9]{1,9}))?\s*$/.exec(part) ?? [];
+    if (from === undefined || Number(to) - Number(from) > 1_000_000)
+      throw new InvalidArgumentError('It must be numbers of rows, such as 17,20-25.');
+    for (let row = Number(from); row <= Number(to); row += 1) rows.add(row);
+  }
+  return rows;
 }

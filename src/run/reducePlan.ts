@@ -1,0 +1,175 @@
+import type { Change } from '../domain/change.ts';
+import { emailKey, type GroupId, type LearnerId } from '../domain/ids.ts';
+import { type PlanPart, partOf } from '../domain/planPart.ts';
+import { LOOK_AGAIN, RowTable, RowTableWriter } from '../feed/rows/table.ts';
+import type { RunDoc } from '../store/models.ts';
+import type { Services } from '../store/services.ts';
+import type { Store } from '../store/store.ts';
+import { readTable, writeTable } from '../store/tables.ts';
+import { LearnerSet } from './learnerSet.ts';
+import type { Outcome } from './outcome.ts';
+import { PlanWriter } from './planWriter.ts';
+import { attemptOf } from './start.ts';
+import { Tally } from './tally.ts';
+
+/** A held plan of which a part is left: batches of their own, which nothing knows of until the run is moved to them. */
+export interface ReducedPlan {
+  readonly attempt: number;
+  readonly batches: number;
+  readonly outcome: Outcome;
+}
+
+/**
+ * Writes the part of a held plan that a person approves as batches of a further attempt. The feed's next run looks
+ * again at everybody of whom something was left out. Undefined: the run is not held any more.
+ */
+export async function reducePlan({ store }: Services, run: RunDoc, part: PlanPart): Promise<ReducedPlan | undefined> {
+  const held = { _id: run._id, state: 'held' as const, attempt: run.attempt };
+  const taken = await store.runs.findOneAndUpdate(held, { $inc: { parts: 1 } }, { returnDocument: 'after' });
+  if (!taken) return undefined;
+  const attempt = run.attempt + (taken.parts ?? 1);
+  return new Reducing(store, run, part, attempt).write();
+}
+
+/** What `reducePlan` wrote, where the run was moved elsewhere meanwhile. */
+export async function dropReduced(store: Store, run: RunDoc, { attempt, outcome }: ReducedPlan): Promise<void> {
+  await store.batches.deleteMany({ _id: attemptOf({ _id: run._id, attempt }) });
+  const { table } = outcome.applied ?? {};
+  if (table && table !== (run.outcome as Outcome).applied.table) await dropTable(store, table);
+}
+
+export async function dropTable(store: Store, table: string): Promise<void> {
+  await store.tables.deleteMany({ _id: { $gte: { table, part: 0 }, $lt: { table, part: Number.MAX_SAFE_INTEGER } } });
+}
+
+class Reducing {
+  readonly #store: Store;
+  readonly #run: RunDoc;
+  readonly #part: PlanPart;
+  readonly #attempt: number;
+  readonly #lookAgain = new LearnerSet();
+  /** Addresses that stay with their holders, so that nobody else can receive them. */
+  readonly #kept = new Set<string>();
+
+  constructor(store: Store, run: RunDoc, part: PlanPart, attempt: number) {
+    this.#store = store;
+    this.#run = run;
+    this.#part = part;
+    this.#attempt = attempt;
+  }
+
+  async write(): Promise<ReducedPlan> {
+    const outcome = this.#run.outcome as Outcome;
+    await this.#keepAddresses(outcome.releases);
+    const writer = new PlanWriter(this.#store, this.#run._id, this.#attempt);
+    const tally = new Tally(this.#run.feed ?? '');
+    const used = new Set<GroupId>();
+    let [changes, takenOut, named, created, left] = [0, 0, 0, 0, 0];
+    for await (const change of this.#changes()) {
+      const kept = this.#keep(change);
+      if (kept !== change) {
+        takenOut += 1;
+        this.#lookAgain.add(change.learner);
+        if (!kept && change.create) created += 1;
+        else if (!kept && change.rows) named += 1;
+        if (!change.rows) left += 1;
+      }
+      if (!kept) continue;
+      changes += 1;
+      tally.add(kept, undefined);
+      for (const { group, after } of kept.memberships) if (after.length > 0) used.add(group);
+      await writer.add(kept);
+    }
+    await writer.end();
+    const newGroups = usedGroups(outcome.newGroups, used);
+    const { updated, reactivated, deactivated, added, removed, lost } = tally;
+    return {
+      attempt: this.#attempt,
+      batches: writer.batches,
+      outcome: {
+        ...outcome,
+        noChange: changes === 0 && newGroups.length === 0,
+        learners: {
+          created: tally.created,
+          updated,
+          reactivated,
+          deactivated,
+          unchanged: outcome.learners.unchanged + named,
+        },
+        groups: { created: newGroups.length },
+        memberships: {
+          added,
+          removed,
+          unchanged: outcome.memberships.unchanged + outcome.memberships.removed - removed,
+        },
+        lost,
+        held: { learners: outcome.held.learners + left - created, memberships: added - removed },
+        newGroups,
+        releases: outcome.releases.filter((release) => !this.#kept.has(release.emailKey)),
+        ...(outcome.applied && { applied: await this.#applied(outcome, newGroups.length) }),
+        approved: { part: this.#part.kind, changes, takenOut },
+      },
+    };
+  }
+
+  async *#changes(): AsyncGenerator<Change> {
+    for await (const { changes } of this.#store.batches.find({ _id: attemptOf(this.#run) }).sort({ _id: 1 })) {
+      yield* changes;
+    }
+  }
+
+  /** Who is to receive an address that its holder does not give up now waits with all of the change. */
+  #keep(change: Change): Change | null {
+    const email = change.create?.email ?? change.fields.find(({ field }) => field === 'email')?.after;
+    return email && this.#kept.has(emailKey(email)) ? null : partOf(change, this.#part);
+  }
+
+  async #keepAddresses(releases: Outcome['releases']): Promise<void> {
+    for (let found = releases.length > 0; found; ) {
+      found = false;
+      const given = new Set<LearnerId>();
+      for await (const change of this.#changes()) {
+        if (this.#keep(change)?.fields.some(({ field }) => field === 'email')) given.add(change.learner);
+      }
+      for (const { learner, emailKey: key } of releases) {
+        if (given.has(learner) || this.#kept.has(key)) continue;
+        this.#kept.add(key);
+        found = true;
+      }
+    }
+  }
+
+  async #applied({ applied, newGroups }: Outcome, groups: number): Promise<Outcome['applied']> {
+    const keys = applied.keys - Number(newGroups.length > 0) + Number(groups > 0);
+    const again = applied.again + this.#lookAgain.size;
+    const parts = applied.tableParts > 0 ? await readTable(this.#store, applied) : undefined;
+    if (!parts) return { ...applied, keys, again };
+    const table = `${this.#run._id}-${this.#attempt}`;
+    const tableParts = await writeTable(this.#store, table, repack(RowTable.fromParts(parts), this.#lookAgain));
+    return { ...applied, keys, again, table, tableParts };
+  }
+}
+
+/** The table with rows that nothing matches for those at whom the next run must look, whether or not they had rows. */
+function* repack(table: RowTable, lookAgain: LearnerSet): Generator<Uint8Array> {
+  const full: Uint8Array[] = [];
+  const writer = new RowTableWriter((part) => full.push(part));
+  for (const learner of lookAgain) writer.add(LOOK_AGAIN.hashLow, LOOK_AGAIN.hashHigh, learner, 0);
+  for (let row = 0; row < table.rows; row += 1) {
+    if (!lookAgain.has(table.learner(row) as LearnerId)) writer.addFrom(table, row);
+    yield* full.splice(0);
+  }
+  writer.end();
+  yield* full;
+}
+
+/** Groups that are still needed, with those that they lie in. */
+function usedGroups(groups: Outcome['newGroups'], used: ReadonlySet<GroupId>): Outcome['newGroups'] {
+  const byExternalId = new Map(groups.map((group) => [group.externalId, group]));
+  const needed = new Set(groups.filter(({ id }) => used.has(id)));
+  for (const { parent } of needed) {
+    const above = parent && byExternalId.get(parent);
+    if (above) needed.add(above);
+  }
+  return groups.filter((group) => needed.has(group));
+}
