@@ -6,6 +6,7 @@ export type Role = (typeof ROLES)[number];
 export const NOUNS = [
   'feeds',
   'runs',
+  'queue',
   'groups',
   'learners',
   'courses',

@@ -47,6 +47,13 @@ export function pageIn<T>(
   return { items: page.map(({ item }) => item), next: rest.length > limit && last ? encodeCursor(last.key) : null };
 }
 
+/** A page of a list in memory whose order stands. */
+export function pageOfList<T>(all: readonly T[], { limit, cursor }: z.output<typeof Paging>): Page<T> {
+  const from = decodeCursor(z.number().int().min(0), cursor) ?? 0;
+  const items = all.slice(from, from + limit);
+  return { items, next: from + limit < all.length ? encodeCursor(from + limit) : null };
+}
+
 /** The first `limit` of what comes after `skip` items: for streams in a stable order that cannot be entered in the middle. */
 export async function pageFrom<T>(
   items: AsyncIterable<T>,

@@ -19,6 +19,7 @@ import { feedRoutes } from './routes/feeds.ts';
 import { groupChangeRoutes } from './routes/groupChanges.ts';
 import { groupRoutes } from './routes/groups.ts';
 import { learnerRoutes } from './routes/learners.ts';
+import { queueRoutes } from './routes/queue.ts';
 import { runRoutes } from './routes/runs.ts';
 import { sessionRoutes } from './routes/session.ts';
 import { setupRoutes } from './routes/setup.ts';
@@ -35,6 +36,7 @@ const ROUTES = [
   sessionRoutes,
   feedRoutes,
   runRoutes,
+  queueRoutes,
   groupRoutes,
   groupChangeRoutes,
   learnerRoutes,

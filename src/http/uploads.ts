@@ -83,7 +83,8 @@ function nameOf(name: string): string {
   );
 }
 
-const UNREAD: ReadonlySet<RunState> = new Set(['queued', 'reading']);
+/** Their file has still to be read, or will be again where a held plan goes stale. */
+const WANTED: ReadonlySet<RunState> = new Set(['queued', 'reading', 'held']);
 /** A folder without a run that is younger than this may be one that is being written, ms. */
 const YOUNG = 3_600_000;
 
@@ -93,8 +94,11 @@ export async function sweepUploads({ store, clock, uploads }: HttpContext): Prom
   let removed = 0;
   for (const name of folders.filter((name) => name.startsWith('spool-'))) {
     const folder = join(uploads, name);
-    const run = await store.runs.findOne({ 'source.path': join(folder, 'feed') }, { projection: { state: 1 } });
-    if (run && UNREAD.has(run.state)) continue;
+    const run = await store.runs.findOne(
+      { 'source.path': join(folder, 'feed') },
+      { sort: { createdAt: -1 }, projection: { state: 1 } },
+    );
+    if (run && WANTED.has(run.state)) continue;
     const found = await stat(folder).catch(() => undefined);
     const file = await stat(join(folder, 'feed')).catch(() => undefined);
     const last = Math.max(found?.mtimeMs ?? 0, file?.mtimeMs ?? 0);

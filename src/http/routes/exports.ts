@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { z } from 'zod';
-import { exported, groups, learners, subscriptions } from '../../run/views/exportTables.ts';
+import { audit, exported, groups, learners, subscriptions } from '../../run/views/exportTables.ts';
 import type { App } from '../app.ts';
 import type { HttpContext } from '../context.ts';
 import { may, OPERATORS } from '../principal.ts';
@@ -17,7 +17,7 @@ export function exportRoutes(app: App, context: HttpContext): void {
       schema: {
         tags: ['exports'],
         summary: 'Everything of a kind in a stable order, one item a line, as a stream',
-        params: z.object({ kind: z.enum(['learners', 'groups', 'subscriptions']) }),
+        params: z.object({ kind: z.enum(['learners', 'groups', 'subscriptions', 'audit']) }),
         querystring: z.strictObject({ format: z.enum(['ndjson', 'csv']).default('ndjson') }),
         response: {
           200: { description: 'The export', content: { [TYPES.ndjson]: text, [TYPES.csv]: text } },
@@ -30,6 +30,7 @@ export function exportRoutes(app: App, context: HttpContext): void {
         learners: () => exported(learners, format, context),
         groups: () => exported(groups, format, context),
         subscriptions: () => exported(subscriptions, format, context),
+        audit: () => exported(audit, format, context),
       }[kind]();
       reply.type(TYPES[format]).header('content-disposition', `attachment; filename="${kind}.${format}"`);
       return reply.send(Readable.from(inChunks(lines)) as never);

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { NotFound, UsageError } from '../../domain/errors.ts';
 import { locate } from '../../feed/sources/file.ts';
 import { deleteFeed } from '../../run/deleteFeed.ts';
+import { releaseFeed } from '../../run/releaseFeed.ts';
 import { reportOf } from '../../run/report.ts';
 import { requestRun } from '../../run/request.ts';
 import { sampleFeed } from '../../run/views/feedSample.ts';
@@ -115,6 +116,23 @@ export function feedRoutes(app: App, context: HttpContext): void {
     async ({ params }, reply) => {
       await deleteFeed(context, await feedOf(context, params.feed));
       return reply.code(204).send();
+    },
+  );
+
+  app.post(
+    '/feeds/:feed/release',
+    {
+      config: { ...write, refusal: 409 },
+      schema: {
+        tags,
+        summary: 'Lets a feed in quarantine run by itself again',
+        params,
+        response: { 200: FeedWithText, ...PROBLEMS },
+      },
+    },
+    async ({ params, principal }) => {
+      const doc = await releaseFeed(context, await feedOf(context, params.feed), principal.by);
+      return { ...(await viewFeed(context, doc)), text: doc.text };
     },
   );
 

@@ -3,6 +3,7 @@ import { externalId, type LearnerId } from '../../domain/ids.ts';
 import type { Identity, Learner } from '../../domain/learner.ts';
 import { addLearner, editLearner, moveLearner } from '../../run/memberships.ts';
 import { recordProgress } from '../../run/progress.ts';
+import { historyOf } from '../../run/views/historyView.ts';
 import { keyIn } from '../../run/views/key.ts';
 import { type ListPosition, listLearners } from '../../run/views/learnerList.ts';
 import {
@@ -15,14 +16,16 @@ import {
 } from '../../run/views/learnerView.ts';
 import { readProgress } from '../../run/views/progressView.ts';
 import { viewResult } from '../../run/views/resultView.ts';
+import { whyCourse } from '../../run/why.ts';
 import { learnersById } from '../../store/learners.ts';
 import type { App } from '../app.ts';
 import type { HttpContext } from '../context.ts';
-import { decodeCursor, encodeCursor, Paging, pageOf } from '../cursors.ts';
+import { decodeCursor, encodeCursor, Paging, pageOf, pageOfList } from '../cursors.ts';
 import { learnerMatch, tagLearner } from '../etags.ts';
 import { narrowing } from '../narrow.ts';
-import { ADMINISTRATORS, may, TEACHERS } from '../principal.ts';
+import { ADMINISTRATORS, may, OPERATORS, TEACHERS } from '../principal.ts';
 import { list, PROBLEMS, Reference, Result } from '../shapes/common.ts';
+import { HistoryEntryShape, WhyShape } from '../shapes/history.ts';
 import {
   CourseProgress,
   LearnerEditShape,
@@ -97,6 +100,42 @@ export function learnerRoutes(app: App, context: HttpContext): void {
       // A revision tells of changes that others may not see.
       if (sight.groups === null) tagLearner(reply, learner);
       return narrowing(sight, principal).learner(await viewOne(context, learner));
+    },
+  );
+
+  app.get(
+    '/learners/:learner/history',
+    {
+      config: may('read', 'learners', OPERATORS),
+      schema: {
+        tags,
+        summary: 'The timeline of a learner: what changed, when, by whom and why',
+        params,
+        querystring: Paging,
+        response: { 200: pageOf(HistoryEntryShape), ...PROBLEMS },
+      },
+    },
+    async ({ params, query, principal }) => {
+      const learner = await learnerIn(context, await sightOf(context, principal), params.learner);
+      return pageOfList(await historyOf(context, learner.id), query);
+    },
+  );
+
+  app.get(
+    '/learners/:learner/why/:course',
+    {
+      config: may('read', 'learners', OPERATORS),
+      schema: {
+        tags,
+        summary: 'The chain of reasons why a learner has a course, or has it no more',
+        params: params.extend({ course: z.string().max(1500) }),
+        response: { 200: WhyShape, ...PROBLEMS },
+      },
+    },
+    async ({ params, principal }) => {
+      const sight = await sightOf(context, principal);
+      const learner = await learnerIn(context, sight, params.learner);
+      return whyCourse(context, learner.id, courseIn(sight, params.course).id);
     },
   );
 

@@ -5,6 +5,7 @@ import type { RunId } from '../../domain/ids.ts';
 import { approveRun, cancelRun, rejectRun } from '../../run/approval.ts';
 import { enqueueRun } from '../../run/enqueue.ts';
 import { reportOf } from '../../run/report.ts';
+import { undoRun } from '../../run/undo.ts';
 import { changesOf } from '../../run/views/changesView.ts';
 import { rejectedFile, rejectedRows } from '../../run/views/rejectedView.ts';
 import { runSummary } from '../../run/views/runView.ts';
@@ -141,6 +142,27 @@ export function runRoutes(app: App, context: HttpContext): void {
       await enqueueRun(store, context.queues, run._id).catch(() => undefined);
       reply.code(202);
       return reportOf(store, run);
+    },
+  );
+
+  app.post(
+    '/runs/:run/undo',
+    {
+      config: write,
+      schema: {
+        tags,
+        summary: 'Turns a run back, as a new run under the guard; what newer changes overtook is listed',
+        params,
+        body: z.strictObject({ approve: z.boolean().default(false) }).nullish(),
+        response: { 202: RunReport, ...PROBLEMS },
+      },
+    },
+    async ({ params, body, principal }, reply) => {
+      const { _id: run } = await runOf(context, params.run);
+      const made = await undoRun(context, { run, by: principal.by, approve: body?.approve ?? false });
+      await enqueueRun(store, context.queues, made._id).catch(() => undefined);
+      reply.code(202).header('location', `/api/v1/runs/${made._id}`);
+      return reportOf(store, made);
     },
   );
 

@@ -47,7 +47,7 @@ export const RunReport = z.object({
   rows: z.object({ read: number, accepted: number, rejected: number, repeated: number }),
   learners: z.object({ created: number, updated: number, reactivated: number, deactivated: number, unchanged: number }),
   groups: z.object({ created: number }),
-  memberships: z.object({ added: number, removed: number, unchanged: number }),
+  memberships: z.object({ added: number, removed: number, changed: number, unchanged: number }),
   subscriptions: Counts,
   guard: z.object({
     held: z.boolean(),
@@ -58,7 +58,7 @@ export const RunReport = z.object({
   approved: z
     .object({ part: z.enum(['without-removals', 'only', 'except']), changes: number, takenOut: number })
     .readonly()
-    .nullable(),
+    .optional(),
   setAside: number,
   protected: z.object({ learners: number, groups: number }),
   problems: list(z.object({ row: number.nullable(), code: z.string(), message: z.string(), count: number })),
@@ -73,6 +73,10 @@ export const RunReport = z.object({
 
 const Windows = list(WindowShape);
 const text = z.string().nullable();
+export const FieldChanges = list(z.object({ field: z.string(), before: text, after: text }));
+export const MembershipChanges = list(
+  z.object({ group: z.string(), source: z.string(), before: Windows, after: Windows, courses: text }),
+);
 export const RunChange = z.object({
   id: z.string(),
   externalId: text,

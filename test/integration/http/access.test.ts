@@ -1,6 +1,6 @@
 import type { InjectOptions } from 'fastify';
 import { beforeAll, describe, expect, test } from 'vitest';
-import type { ExternalId } from '../../../src/domain/ids.ts';
+import type { ExternalId, RunId } from '../../../src/domain/ids.ts';
 import { ROLES, type Role } from '../../../src/domain/role.ts';
 import { addKey } from '../../../src/store/keys.ts';
 import { addUser } from '../../../src/store/users.ts';
@@ -29,9 +29,10 @@ function mayUse(role: Role, { method, path }: Route): boolean {
   const uses: Record<Role, () => boolean> = {
     administrator: () => true,
     operator: () =>
-      ['feeds', 'runs'].includes(noun) || (reads && ['groups', 'learners', 'courses', 'exports'].includes(noun)),
+      ['feeds', 'runs', 'queue'].includes(noun) ||
+      (reads && ['groups', 'learners', 'courses', 'exports'].includes(noun)),
     instructor: () =>
-      reads && ['groups', 'learners', 'courses'].includes(noun) && path !== 'courses/{course}/subscribers',
+      reads && ['groups', 'learners', 'courses'].includes(noun) && !/subscribers|history|why/.test(path),
     reseller: () =>
       (reads && ['groups', 'groups/{group}', 'courses', 'courses/{course}'].includes(path)) ||
       (method === 'POST' && ['courses', 'groups/{group}/link'].includes(path)),
@@ -39,15 +40,19 @@ function mayUse(role: Role, { method, path }: Route): boolean {
   return uses[role]();
 }
 
+/** A run that can neither be applied nor turned back. */
+let previewed = '';
+
 /** Names of the objects of each kind; feeds, runs, users and keys are never foreign to those who see them. */
 const names: Record<string, (variant: Variant) => string> = {
   group: (variant) => `${variant}-group`,
   learner: (variant) => `${variant}-learner`,
   course: (variant) => `${variant}-course`,
   feed: (variant) => (variant === 'absent' ? 'absent-feed' : 'hr'),
-  run: (variant) => (variant === 'absent' ? 'r999999' : 'r3'),
+  run: (variant) => (variant === 'absent' ? 'r999999' : previewed),
   user: (variant) => (variant === 'absent' ? 'absent-user' : 'spare'),
   key: (variant) => (variant === 'absent' ? 'absent-key' : 'spare'),
+  item: (variant) => `${variant === 'absent' ? 'absent' : 'own'}-item`,
   kind: () => 'learners',
 };
 const course = (variant: Variant) => `${variant}-course`;
@@ -58,6 +63,8 @@ function bodyOf({ method, path }: Route, variant: Variant): InjectOptions['paylo
   const bodies: Record<string, object> = {
     'POST feeds/check': { text: HR },
     'PUT feeds/{feed}': { text: HR.replace('name: hr', `name: ${names.feed?.(variant)}`) },
+    'POST queue/retry': { ids: [names.item?.(variant)] },
+    'POST queue/discard': { ids: [names.item?.(variant)], reason: 'test' },
     'POST groups': { name: 'Made', parent: group(variant) },
     'PATCH groups/{group}': { name: 'Renamed' },
     'POST groups/{group}/move': { parent: null },
@@ -89,7 +96,30 @@ function routes(): Route[] {
     .filter(({ path, method }) => !['session', 'password'].includes(path) && method !== 'HEAD');
 }
 
-function ask(key: string | undefined, route: Route, variant: Variant) {
+/** What a retry or discard took away is there again. */
+async function setAside(): Promise<void> {
+  await api.muster.store.setAside.updateOne(
+    { _id: 'own-item' },
+    {
+      $setOnInsert: {
+        run: 'r3' as RunId,
+        batch: 1_000_001,
+        feed: 'hr',
+        job: 'apply',
+        learner: await api.muster.learner('own-learner'),
+        groups: [],
+        error: { code: 'test', message: 'test' },
+        tries: [],
+        retryAt: null,
+        createdAt: api.muster.clock.now(),
+      },
+    },
+    { upsert: true },
+  );
+}
+
+async function ask(key: string | undefined, route: Route, variant: Variant) {
+  if (route.path.startsWith('queue')) await setAside();
   const path = route.path.replace(
     /\{(\w+)\}/g,
     (_, name: string) => names[name]?.(variant) ?? `no-such-parameter-${name}`,
@@ -122,6 +152,7 @@ beforeAll(async () => {
     `${header}own-learner,,,,A,own-group;foreign-group\nforeign-learner,foreign@example.org,,,A,foreign-group\n`,
   );
   await muster.import(`${header}own-learner,,,,A,own-group;foreign-group\n`);
+  previewed = (await muster.import(`${header}own-learner,,,,A,own-group\n`, { preview: true })).run;
   const admin = await api.key('administrator');
   for (const [group, edit] of [
     ['own-group', { instructors: ['Ines@example.org'], subenvironments: ['sub-own'] }],
@@ -267,6 +298,7 @@ describe('R29: for an administrator', () => {
       'PUT feeds/{feed}',
       'POST feeds/check',
       'GET runs',
+      'GET queue',
       'GET groups',
       'GET learners',
       'POST learners',

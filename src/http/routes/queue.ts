@@ -1,0 +1,137 @@
+import { z } from 'zod';
+import type { RunId } from '../../domain/ids.ts';
+import {
+  discardItem,
+  type QueueFilter,
+  type QueueItem,
+  queueItem,
+  queueItems,
+  type RetryOutcome,
+  retryItem,
+  withJobState,
+} from '../../run/retryQueue.ts';
+import { keyIn, keyOf } from '../../run/views/key.ts';
+import { learnersById } from '../../store/learners.ts';
+import { readStructure } from '../../store/structure.ts';
+import type { App } from '../app.ts';
+import type { HttpContext } from '../context.ts';
+import { Paging, pageFrom, pageOf } from '../cursors.ts';
+import { may, OPERATORS, type Principal } from '../principal.ts';
+import { PROBLEMS } from '../shapes/common.ts';
+import { Discard, Discarded, QueueFilterShape, QueueItemShape, RetryOrder, RetryResult } from '../shapes/queue.ts';
+import { groupIn, learnerIn, sightOf } from '../sight.ts';
+
+const tags = ['queue'];
+const read = may('read', 'queue', OPERATORS);
+const write = { ...may('write', 'queue', OPERATORS), refusal: 409 };
+
+/** What waits, and what could not be done: from the database, with BullMQ's state beside it. */
+export function queueRoutes(app: App, context: HttpContext): void {
+  app.get(
+    '/queue',
+    {
+      config: read,
+      schema: {
+        tags,
+        summary: 'Operations set aside, then batches that failed or wait',
+        querystring: Paging.extend(QueueFilterShape.shape),
+        response: { 200: pageOf(QueueItemShape), ...PROBLEMS },
+      },
+    },
+    async ({ query: { limit, cursor, ...filter }, principal }) => {
+      const page = await pageFrom(queueItems(context, await filterOf(context, filter, principal)), { limit, cursor });
+      return { ...page, items: await viewItems(context, page.items) };
+    },
+  );
+
+  app.get(
+    '/queue/:item',
+    {
+      config: read,
+      schema: {
+        tags,
+        summary: 'One of them, with its tries',
+        params: z.object({ item: z.string().max(100) }),
+        response: { 200: QueueItemShape, ...PROBLEMS },
+      },
+    },
+    async ({ params }) => {
+      const [view] = await viewItems(context, [await queueItem(context, params.item)]);
+      return view as z.output<typeof QueueItemShape>;
+    },
+  );
+
+  app.post(
+    '/queue/retry',
+    {
+      config: write,
+      schema: { tags, summary: 'Tries them again now', body: RetryOrder, response: { 200: RetryResult, ...PROBLEMS } },
+    },
+    async ({ body, principal }) => {
+      const items: QueueItem[] = [];
+      if ('ids' in body) for (const id of body.ids) items.push(await queueItem(context, id));
+      else {
+        for await (const item of queueItems(context, await filterOf(context, body.filter, principal))) {
+          if (item.state !== 'waiting') items.push(item);
+        }
+      }
+      const outcomes: RetryOutcome[] = [];
+      for (const item of items) outcomes.push(await retryItem(context, item));
+      return { done: outcomes.filter(({ done }) => done).length, outcomes };
+    },
+  );
+
+  app.post(
+    '/queue/discard',
+    {
+      config: write,
+      schema: {
+        tags,
+        summary: 'Gives operations up; their feed looks at those learners again in its next run',
+        body: Discard,
+        response: { 200: Discarded, ...PROBLEMS },
+      },
+    },
+    async ({ body: { ids, reason }, principal }) => {
+      const items: QueueItem[] = [];
+      for (const id of ids) items.push(await queueItem(context, id));
+      for (const item of items) await discardItem(context, item, { by: principal.by, reason });
+      return { discarded: ids };
+    },
+  );
+}
+
+async function filterOf(
+  context: HttpContext,
+  { queue, run, feed, learner, group, error }: z.output<typeof QueueFilterShape>,
+  principal: Principal,
+): Promise<QueueFilter> {
+  const sight = await sightOf(context, principal);
+  return {
+    ...(queue && { queue }),
+    ...(run !== undefined && { run: run as RunId }),
+    ...(feed !== undefined && { feed }),
+    ...(learner !== undefined && { learner: (await learnerIn(context, sight, learner)).id }),
+    ...(group !== undefined && { group: groupIn(sight, group).id }),
+    ...(error !== undefined && { error }),
+  };
+}
+
+/** With keys in place of numbers, and BullMQ's state. */
+async function viewItems(
+  { store, queues }: HttpContext,
+  items: readonly QueueItem[],
+): Promise<z.output<typeof QueueItemShape>[]> {
+  const structure = await readStructure(store);
+  const learners = await learnersById(
+    store,
+    items.flatMap(({ learner }) => learner ?? []),
+  );
+  return Promise.all(
+    items.map(async (item) => ({
+      ...(await withJobState(queues, item)),
+      learner: item.learner === null ? null : keyIn(learners, item.learner),
+      groups: item.groups.map((id) => keyOf(structure.group(id) ?? { id })),
+    })),
+  );
+}

@@ -1,0 +1,64 @@
+import { describe, expect, test } from 'vitest';
+import { useCommandLine } from '../cli/commandLine.ts';
+
+const muster = useCommandLine();
+
+describe('muster users', () => {
+  test('adds a person with a one-time link, and lists, edits and revokes', async () => {
+    const added = await muster.json<{ link: string }>(
+      'users add Jansen@example.org --role reseller --subenvironment north south',
+    );
+    expect(added).toMatchObject({
+      login: 'jansen@example.org',
+      role: 'reseller',
+      subenvironments: ['north', 'south'],
+      state: 'no password yet',
+    });
+    expect(added.link).toMatch(/^[A-Za-z0-9_-]{43}$/);
+    await muster.run('users add other --role administrator');
+    expect(await muster.json('users edit jansen@example.org --role operator')).toMatchObject({
+      role: 'operator',
+      subenvironments: [],
+    });
+    expect(await muster.run('users edit jansen@example.org --link')).toContain('/setup#');
+    await muster.run('users revoke jansen@example.org');
+    expect(await muster.json('users list')).toMatchObject([
+      { login: 'jansen@example.org', state: 'revoked' },
+      { login: 'other' },
+    ]);
+  });
+
+  test('refuses a name that exists, a role that does not, and taking the last administrator away, with exit 2', async () => {
+    await muster.run('users add other --role operator', 2);
+    await muster.run('users add more --role king', 2);
+    await muster.run('users edit nobody --role operator', 2);
+    await muster.run('users revoke other', 2);
+    await muster.run('users edit other', 2);
+  });
+});
+
+describe('muster keys', () => {
+  test('makes a key that is shown once, and revokes it', async () => {
+    const made = await muster.json<{ token: string; id: string }>(
+      'keys add nightly --role operator --scope feeds:read runs:write --expires 2099-01-31',
+    );
+    expect(made).toMatchObject({
+      name: 'nightly',
+      role: 'operator',
+      scopes: ['feeds:read', 'runs:write'],
+      expiresAt: '2099-01-31T00:00:00.000Z',
+    });
+    const listed = await muster.run('keys list');
+    expect(listed).toContain('nightly');
+    expect(listed).not.toContain(made.token);
+    expect(await muster.json('keys revoke nightly')).toMatchObject({ id: made.id, revokedAt: expect.any(String) });
+    await muster.run('keys revoke nightly', 2);
+  });
+
+  test('refuses what is neither role nor user, both, and a scope that does not exist, with exit 2', async () => {
+    await muster.run('keys add a', 2);
+    await muster.run('keys add a --role operator --user other', 2);
+    await muster.run('keys add a --role operator --scope everything', 2);
+    await muster.run('keys add a --user nobody', 2);
+  });
+});
