@@ -10,14 +10,9 @@ export type PlanPart =
 
 /** What of one change lies in the part; null = nothing. The very same object where all of it does. */
 export function partOf(change: Change, part: PlanPart): Change | null {
-  switch (part.kind) {
-    case 'only':
-      return change.rows?.some((row) => part.rows.has(row)) ? change : null;
-    case 'except':
-      return part.learners.has(change.learner) ? null : change;
-    case 'without-removals':
-      return withoutRemovals(change);
-  }
+  if (part.kind === 'without-removals') return withoutRemovals(change);
+  if (part.kind === 'except') return part.learners.has(change.learner) ? null : change;
+  return change.rows?.some((row) => part.rows.has(row)) ? change : null;
 }
 
 /** Nobody leaves a group, gets a shorter window, becomes inactive, or is let go. */

@@ -15,9 +15,9 @@ import { readStructure } from '../store/structure.ts';
 import { finishRun } from './advance.ts';
 import { executeRun } from './execute.ts';
 import type { Outcome } from './outcome.ts';
-import { dropReduced, dropTable, type ReducedPlan, reducePlan } from './reducePlan.ts';
+import { dropReduced, dropTable, reducePlan } from './reducePlan.ts';
 import { requestRun } from './request.ts';
-import { attemptOf, startApplying } from './start.ts';
+import { attemptOf, type ReducedPlan, startApplying } from './start.ts';
 import { undoRun } from './undo.ts';
 
 /** A held plan whose facts have moved on since it was made and shown (R30). */

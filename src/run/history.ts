@@ -117,7 +117,7 @@ function before(
       const kept = purged.find((item) => item.course === course);
       return [...items, kept ?? { course, status: 'active', direct: false, since: new Date(0) }];
     }
-    case 'purge-skipped':
+    default:
       return [...items];
   }
 }

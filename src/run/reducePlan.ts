@@ -9,15 +9,8 @@ import { readTable, writeTable } from '../store/tables.ts';
 import { LearnerSet } from './learnerSet.ts';
 import type { Outcome } from './outcome.ts';
 import { PlanWriter } from './planWriter.ts';
-import { attemptOf } from './start.ts';
+import { attemptOf, type ReducedPlan } from './start.ts';
 import { Tally } from './tally.ts';
-
-/** A held plan of which a part is left: batches of their own, which nothing knows of until the run is moved to them. */
-export interface ReducedPlan {
-  readonly attempt: number;
-  readonly batches: number;
-  readonly outcome: Outcome;
-}
 
 /**
  * Writes the part of a held plan that a person approves as batches of a further attempt. The feed's next run looks
@@ -81,8 +74,10 @@ class Reducing {
       await writer.add(kept);
     }
     await writer.end();
+    const { memberships } = outcome;
+    const unchangedBefore = memberships.unchanged + memberships.removed + memberships.changed;
     const newGroups = usedGroups(outcome.newGroups, used);
-    const { updated, reactivated, deactivated, added, removed, lost } = tally;
+    const { updated, reactivated, deactivated, added, removed, lost, windows } = tally;
     return {
       attempt: this.#attempt,
       batches: writer.batches,
@@ -100,7 +95,8 @@ class Reducing {
         memberships: {
           added,
           removed,
-          unchanged: outcome.memberships.unchanged + outcome.memberships.removed - removed,
+          changed: windows,
+          unchanged: unchangedBefore - removed - windows,
         },
         lost,
         held: { learners: outcome.held.learners + left - created, memberships: added - removed },

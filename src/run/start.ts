@@ -8,7 +8,13 @@ import type { Services } from '../store/services.ts';
 import type { Session, Store } from '../store/store.ts';
 import { bumpStructure, toGroup } from '../store/structure.ts';
 import type { Outcome } from './outcome.ts';
-import type { ReducedPlan } from './reducePlan.ts';
+
+/** A held plan of which a part is left: batches of their own, which nothing knows of until the run is moved to them. */
+export interface ReducedPlan {
+  readonly attempt: number;
+  readonly batches: number;
+  readonly outcome: Outcome;
+}
 
 /**
  * From plan to work, in one transaction: the run's state, the groups that the feed makes, e-mail addresses that

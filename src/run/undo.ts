@@ -274,7 +274,7 @@ class Undoing {
     return {
       noChange: this.#changes === 0,
       learners: { created: 0, updated, reactivated, deactivated, unchanged: 0 },
-      memberships: { added, removed, unchanged: 0 },
+      memberships: { added, removed, changed: 0, unchanged: 0 },
       subscriptions: { ...NO_SUBSCRIPTIONS },
       guard: { held: breaches.length > 0, breaches },
       problems: this.#overtaken > 0 ? [overtaken] : [],

@@ -80,13 +80,15 @@ export async function verifyAudit(store: Store): Promise<ChainState> {
   let hash = '';
   let trusted = true;
   for await (const same of bySeq(store)) {
-    const seq = same[0]?.seq as number;
+    const [first] = same;
+    if (!first) continue;
+    const seq = first.seq as number;
     if (seq > last + 1) {
       breaks.push({ seq: last + 1, what: 'missing', entry: null });
       trusted = false;
     }
-    const fits = trusted ? same.find((entry) => hashOf(hash, entry) === entry.hash) : same[0];
-    const kept = fits ?? (same[0] as AuditDoc);
+    const fits = trusted ? same.find((entry) => hashOf(hash, entry) === entry.hash) : first;
+    const kept = fits ?? first;
     if (seq > (head?.next ?? 0)) breaks.push({ seq, what: 'inserted', entry: nameOf(kept) });
     else if (!fits) breaks.push({ seq, what: 'changed', entry: nameOf(kept) });
     for (const entry of same) if (entry !== kept) breaks.push({ seq, what: 'inserted', entry: nameOf(entry) });

@@ -1,6 +1,5 @@
 import { type Command, Option } from 'commander';
 import { UsageError } from '../../domain/errors.ts';
-import type { RunId } from '../../domain/ids.ts';
 import { JOBS, type JobName } from '../../queue/job.ts';
 import { drainRun } from '../../run/manual.ts';
 import {
@@ -87,7 +86,7 @@ async function filterOf(store: Store, options: FilterOptions): Promise<QueueFilt
   const { queue, run, feed, learner, group, error } = options;
   return {
     ...(queue !== undefined && { queue }),
-    ...(run !== undefined && { run: (await runOf(store, run))._id as RunId }),
+    ...(run !== undefined && { run: (await runOf(store, run))._id }),
     ...(feed !== undefined && { feed: (await feedOf(store, feed))._id }),
     ...(learner !== undefined && { learner: (await learnerOf(store, learner)).id }),
     ...(group !== undefined && { group: (await groupOf(store, group)).id }),
@@ -96,14 +95,17 @@ async function filterOf(store: Store, options: FilterOptions): Promise<QueueFilt
 }
 
 async function list(cli: Cli, { json, limit, ...options }: FilterOptions & { limit: number }): Promise<void> {
-  const { services, store, queues } = await cli.open();
+  const muster = await cli.open();
+  const { services, store } = muster;
   const found: QueueItem[] = [];
   for await (const item of queueItems(services, await filterOf(store, options))) {
     found.push(item);
     if (found.length > limit) break;
   }
   const shown = found.slice(0, limit);
-  const redis = shown.some(({ state }) => state !== 'set-aside') ? await queues().catch(() => undefined) : undefined;
+  const redis = shown.some(({ state }) => state !== 'set-aside')
+    ? await muster.queues().catch(() => undefined)
+    : undefined;
   const items = await Promise.all(shown.map((item) => withJobState(redis, item)));
   const views = await named(store, items);
   cli.out.show(json, views, () => (views.length === 0 ? 'Nothing waits, and nothing is set aside.' : itemsText(views)));
@@ -111,9 +113,10 @@ async function list(cli: Cli, { json, limit, ...options }: FilterOptions & { lim
 }
 
 async function show(cli: Cli, id: string, json: boolean | undefined): Promise<void> {
-  const { services, store, queues } = await cli.open();
+  const muster = await cli.open();
+  const { services, store } = muster;
   const item = await queueItem(services, id);
-  const redis = item.state === 'set-aside' ? undefined : await queues().catch(() => undefined);
+  const redis = item.state === 'set-aside' ? undefined : await muster.queues().catch(() => undefined);
   const [view] = await named(store, [await withJobState(redis, item)]);
   cli.out.show(json, view, () => itemText(view as NamedItem));
 }

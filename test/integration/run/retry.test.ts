@@ -167,7 +167,7 @@ test('a job that fails leaves its error and its next time with the entry, and Bu
   await expect(failing).rejects.toThrow('no luck');
   const [item] = await items({ run: run._id });
   expect(item).toMatchObject({ id: `${run._id}-1000001`, state: 'failed', error: { message: 'no luck' } });
-  expect((item?.retryAt as Date).getTime()).toBeGreaterThan(muster.clock.now().getTime());
+  expect(((item as QueueItem).retryAt as Date).getTime()).toBeGreaterThan(muster.clock.now().getTime());
   expect(await withJobState(muster.queues, item as QueueItem)).toMatchObject({ bullmq: 'waiting' });
   await expect(discardItem(muster.context, item as QueueItem, { by: 'ann', reason: 'x' })).rejects.toThrow(
     /goes on to its end/,
