@@ -3,15 +3,17 @@ import { join } from 'node:path';
 
 /** `FAULTS=all`: every point, and figures for docs/faults.md. Otherwise a sample that a test run has time for. */
 export const ALL = process.env.FAULTS === 'all';
+/** `FAULTS=figures`: the sample, and its figures. */
+const KEEPS = ALL || process.env.FAULTS === 'figures';
 
 const DIRECTORY = join('.muster', 'faults');
 
 /** Keeps what a row of docs/faults.md came to, for `npm run faults`. A row may have several parts, in order of their names. */
 export function figure(row: string, part: string, result: string): void {
   console.log(`fault ${row}: ${result}`);
-  if (!ALL) return;
+  if (!KEEPS) return;
   mkdirSync(DIRECTORY, { recursive: true });
-  writeFileSync(join(DIRECTORY, `${row}.${part}.txt`), result);
+  writeFileSync(join(DIRECTORY, `${row}.${part}.txt`), ALL ? result : `${result} (a sample)`);
 }
 
 /** What the rows came to in the last `npm run faults`. */

@@ -1,0 +1,54 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createRequire } from 'node:module';
+import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { enqueueRun } from '../../src/run/enqueue.ts';
+import { freshDatabase } from '../servers.ts';
+import { ALL, figure } from './harness/figures.ts';
+import { readOnly } from './harness/readOnly.ts';
+import { World } from './harness/world.ts';
+
+const tsx = createRequire(import.meta.url).resolve('tsx');
+const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+const servers = freshDatabase();
+let world: World;
+beforeAll(async () => {
+  world = await World.open(servers, { learners: 3_000 });
+}, 120_000);
+afterAll(() => world.close());
+
+test(
+  'fault 3: SIGTERM in a batch: `muster worker` ends by itself within 10 s, and the run goes on later',
+  async () => {
+    let slowest = 0;
+    for (let time = 0; time < (ALL ? 5 : 1); time += 1) {
+      await world.reset(1);
+      const { store, queues } = world.engine;
+      const run = await readOnly(world.engine, world.path(1));
+      await enqueueRun(store, queues, run._id);
+      const waiting = await store.outbox.countDocuments();
+      const env = { MONGODB_URI: servers.mongodbUri, REDIS_URL: servers.redisUrl, MUSTER_PREFIX: servers.prefix };
+      const worker = spawn(process.execPath, ['--import', tsx, main, 'worker'], {
+        cwd: world.directory,
+        env: { ...process.env, ...env, LOG_LEVEL: 'silent' },
+        stdio: 'ignore',
+      });
+      const ended = once(worker, 'exit');
+      while (worker.exitCode === null && (await store.outbox.countDocuments()) === waiting) await pause(2);
+      const then = performance.now();
+      worker.kill('SIGTERM');
+      expect(await ended).toEqual([0, null]);
+      slowest = Math.max(slowest, performance.now() - then);
+      expect(performance.now() - then).toBeLessThan(10_000);
+      expect(await world.goOn(1)).toEqual(world.undisturbed(1));
+    }
+    figure(
+      '3',
+      'sigterm',
+      `ends with exit code 0 after at most ${(slowest / 1000).toFixed(1)} s; goes on, same digest`,
+    );
+  },
+  ALL ? 300_000 : 120_000,
+);
