@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { hasZodFastifySchemaValidationErrors, isResponseSerializationError } from 'fastify-type-provider-zod';
 import { z } from 'zod';
@@ -138,9 +139,36 @@ export function onError(error: FastifyError, request: FastifyRequest, reply: Fas
   return sendProblem(reply, 500, 'internal', 'This was not foreseen. The log says where it happened.');
 }
 
+/** What the parser of HTTP refuses before there is a request. */
+export function onBrokenRequest({ code }: Error & { code?: string }, socket: Socket): void {
+  if (code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const [status, reason] =
+    code === 'HPE_HEADER_OVERFLOW'
+      ? [431, 'Request Header Fields Too Large']
+      : code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? [408, 'Request Timeout']
+        : [400, 'Bad Request'];
+  const body = JSON.stringify({
+    type: 'urn:muster:bad-request',
+    title: reason,
+    status,
+    detail: 'The request cannot be read. Nothing was changed.',
+  } satisfies Problem);
+  const head = [
+    `HTTP/1.1 ${status} ${reason}`,
+    'content-type: application/problem+json',
+    `content-length: ${Buffer.byteLength(body)}`,
+    'connection: close',
+  ];
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
+}
+
 /** `FST_ERR_CTP_BODY_TOO_LARGE` → `ctp-body-too-large`. */
-export function codeOf({ code = 'bad-request' }: Pick<FastifyError, 'code'>): string {
-  return code
+export function codeOf({ code }: { readonly code?: string }): string {
+  return (code ?? 'bad-request')
     .toLowerCase()
     .replace(/^fst_(err_)?/, '')
     .replaceAll('_', '-');

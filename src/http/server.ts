@@ -12,7 +12,7 @@ import type { HttpContext } from './context.ts';
 import { idempotency } from './idempotency.ts';
 import { openApi } from './openapi.ts';
 import { addHealth, addMetrics, type Listening } from './operations.ts';
-import { codeOf, notFound, onError, sendProblem } from './problems.ts';
+import { codeOf, notFound, onBrokenRequest, onError, sendProblem } from './problems.ts';
 import { courseRoutes } from './routes/courses.ts';
 import { exportRoutes } from './routes/exports.ts';
 import { feedRoutes } from './routes/feeds.ts';
@@ -61,6 +61,7 @@ export async function buildServer(
     loggerInstance: context.log,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: BODY_LIMIT,
+    clientErrorHandler: onBrokenRequest,
     frameworkErrors: (error, _, reply) => {
       sendProblem(
         reply,

@@ -17,6 +17,7 @@ import type { App } from '../app.ts';
 import type { HttpContext } from '../context.ts';
 import { Paging, pageFrom, pageOf } from '../cursors.ts';
 import { may, OPERATORS, type Principal } from '../principal.ts';
+import { notFound } from '../problems.ts';
 import { PROBLEMS } from '../shapes/common.ts';
 import { Discard, Discarded, QueueFilterShape, QueueItemShape, RetryOrder, RetryResult } from '../shapes/queue.ts';
 import { groupIn, learnerIn, sightOf } from '../sight.ts';
@@ -57,7 +58,8 @@ export function queueRoutes(app: App, context: HttpContext): void {
     },
     async ({ params }) => {
       const [view] = await viewItems(context, [await queueItem(context, params.item)]);
-      return view as z.output<typeof QueueItemShape>;
+      if (!view) throw notFound;
+      return view;
     },
   );
 

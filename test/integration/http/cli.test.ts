@@ -29,11 +29,11 @@ describe('muster users', () => {
   });
 
   test('refuses a name that exists, a role that does not, and taking the last administrator away, with exit 2', async () => {
-    await muster.run('users add other --role operator', 2);
-    await muster.run('users add more --role king', 2);
-    await muster.run('users edit nobody --role operator', 2);
-    await muster.run('users revoke other', 2);
-    await muster.run('users edit other', 2);
+    expect(await muster.run('users add other --role operator', 2)).toBe('');
+    expect(await muster.run('users add more --role king', 2)).toBe('');
+    expect(await muster.run('users edit nobody --role operator', 2)).toBe('');
+    expect(await muster.run('users revoke other', 2)).toBe('');
+    expect(await muster.run('users edit other', 2)).toBe('');
   });
 });
 
@@ -52,13 +52,13 @@ describe('muster keys', () => {
     expect(listed).toContain('nightly');
     expect(listed).not.toContain(made.token);
     expect(await muster.json('keys revoke nightly')).toMatchObject({ id: made.id, revokedAt: expect.any(String) });
-    await muster.run('keys revoke nightly', 2);
+    expect(await muster.run('keys revoke nightly', 2)).toBe('');
   });
 
   test('refuses what is neither role nor user, both, and a scope that does not exist, with exit 2', async () => {
-    await muster.run('keys add a', 2);
-    await muster.run('keys add a --role operator --user other', 2);
-    await muster.run('keys add a --role operator --scope everything', 2);
-    await muster.run('keys add a --user nobody', 2);
+    expect(await muster.run('keys add a', 2)).toBe('');
+    expect(await muster.run('keys add a --role operator --user other', 2)).toBe('');
+    expect(await muster.run('keys add a --role operator --scope everything', 2)).toBe('');
+    expect(await muster.run('keys add a --user nobody', 2)).toBe('');
   });
 });

@@ -98,6 +98,20 @@ describe('an upload over a socket', () => {
   });
 });
 
+test('what is no HTTP, or has headers too large, gets a problem document', async () => {
+  const answerTo = (bytes: string) =>
+    new Promise<string>((resolve) => {
+      const socket = connect(port, '127.0.0.1', () => socket.write(bytes));
+      let text = '';
+      socket.on('data', (chunk: Buffer) => (text += chunk.toString())).on('close', () => resolve(text));
+    });
+  expect(await answerTo('no http at all\r\n\r\n')).toMatch(
+    /^HTTP\/1.1 400 .*application\/problem\+json.*"status":400/s,
+  );
+  const large = `GET /healthz HTTP/1.1\r\nhost: x\r\nx: ${'y'.repeat(20_000)}\r\n\r\n`;
+  expect(await answerTo(large)).toMatch(/^HTTP\/1.1 431 .*application\/problem\+json/s);
+});
+
 describe('the events of a run', () => {
   test('tell its progress, and end with the run, with the client and with the server', async () => {
     const run = await requestRun(api.context, { feed: 'hr', mode: 'full', preview: false, approve: false, by: 'test' });
