@@ -57,6 +57,7 @@ export class TestMuster {
   redisUrl = '';
   #workers: Workers | undefined;
   #relay: NodeJS.Timeout | undefined;
+  #sweeping: Promise<void> | undefined;
   readonly directory = mkdtempSync(join(tmpdir(), 'muster-test-'));
   #files = 0;
 
@@ -84,7 +85,16 @@ export class TestMuster {
         redis.disconnect();
       },
     };
-    this.#relay = setInterval(() => void sweep(context, queues).catch(() => undefined), 200);
+    let free = true;
+    this.#relay = setInterval(() => {
+      if (!free) return;
+      free = false;
+      this.#sweeping = sweep(context, queues)
+        .catch(() => undefined)
+        .finally(() => {
+          free = true;
+        });
+    }, 200);
   }
 
   /** Takes every key of this Muster out of Redis: a total loss, as far as it can see. */
@@ -96,6 +106,8 @@ export class TestMuster {
 
   async stopWorkers(): Promise<void> {
     clearInterval(this.#relay);
+    // A transaction that is cut off by closing the store would hold its locks for a minute.
+    await this.#sweeping;
     await this.#workers?.stop(5_000);
     this.#workers = undefined;
   }

@@ -3,6 +3,7 @@ import { MusterError } from '../domain/errors.ts';
 import { Cli, type CliOptions } from './cli.ts';
 import { COMMANDS } from './commands/all.ts';
 import { Interrupted } from './interrupted.ts';
+import { withExamples } from './options.ts';
 import type { Streams } from './output.ts';
 import { version } from './version.ts';
 
@@ -21,6 +22,20 @@ export async function main(argv: readonly string[], streams: Streams, options: C
     await cli.close();
   }
 }
+
+/** Of commands that stand for several. */
+const EXAMPLES: Readonly<Record<string, string>> = {
+  feeds: 'muster feeds list',
+  runs: 'muster runs list',
+  groups: 'muster groups tree',
+  learners: 'muster learners show 000123',
+  courses: 'muster courses list',
+  progress: 'muster progress show 000123',
+  queue: 'muster queue list',
+  export: 'muster export learners --format csv > learners.csv',
+  users: 'muster users list',
+  keys: 'muster keys list',
+};
 
 function programOf(cli: Cli): Command {
   const program = new Command('muster');
@@ -44,9 +59,14 @@ function programOf(cli: Cli): Command {
       `
 Wherever a command takes a LEARNER, GROUP or COURSE, it is the External ID, id:N, or (learner) the e-mail address.
 With --json, standard output holds one JSON document, or nothing where the command fails; words go to standard error.
+Example: muster import hr.csv --feed hr
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 held or drift found, 4 rejected under --strict, 130 interrupted.`,
     );
   for (const add of COMMANDS) add(program, cli);
+  for (const group of program.commands) {
+    const example = EXAMPLES[group.name()];
+    if (example) withExamples(group, example);
+  }
   return program;
 }
 
@@ -55,7 +75,7 @@ function exitOf(error: unknown, cli: Cli): number {
     const harmless = ['commander.helpDisplayed', 'commander.version'].includes(error.code);
     return harmless ? 0 : 2;
   }
-  if (error instanceof Interrupted && cli.stopping.reason === 'EPIPE') return error.exit;
+  if (error instanceof Interrupted && cli.stopping.reason === 'EPIPE') return 0;
   if (error instanceof MusterError) {
     cli.out.say(`muster: ${error.message}`);
     return error.exit;

@@ -24,6 +24,11 @@ export function externalId(text: string): ExternalId | undefined {
   return clean === '' ? undefined : (clean as ExternalId);
 }
 
+/** `id:12` is how what has no External ID is named, so no External ID may look like it. */
+export function looksLikeId(text: string): boolean {
+  return /^id:[0-9]+$/i.test(text);
+}
+
 /** E-mail addresses are compared without case (R12). */
 export function emailKey(email: string): string {
   return email.trim().normalize('NFC').toLowerCase();

@@ -73,7 +73,36 @@ export function encodingOf(sample: Uint8Array, whole: boolean, setting: string, 
         'Nothing was changed. Deliver the file as UTF-8, or set format.encoding to what it is (windows-1252 or auto, most often).',
     );
   }
-  return setting === 'auto' ? of(hint(sample), 'guess') : of(setting, 'setting');
+  if (setting !== 'auto') return of(setting, 'setting');
+  if (mostlyUtf8(text)) {
+    throw new WrongEncoding(
+      `${name} is UTF-8 but for single bytes: byte ${firstInvalid(text)} is not part of any character. Nothing was changed. ` +
+        'Have the file written as UTF-8 throughout, or set format.encoding to what it is (windows-1252, most often).',
+    );
+  }
+  return of(hint(sample), 'guess');
+}
+
+/**
+ * Are there at least as many whole characters of several bytes as bytes that belong to none? Text of one byte a
+ * character hardly ever looks so: its accented letters stand alone between ASCII.
+ */
+function mostlyUtf8(text: Uint8Array): boolean {
+  let whole = 0;
+  let wrong = 0;
+  for (let at = 0; at < text.length; ) {
+    const byte = text[at] ?? 0;
+    const length = byte < 0x80 ? 1 : lengthOf(byte);
+    if (byte < 0x80) at += 1;
+    else if (length > 1 && at + length <= text.length && isUtf8(text.subarray(at, at + length))) {
+      whole += 1;
+      at += length;
+    } else {
+      wrong += 1;
+      at += 1;
+    }
+  }
+  return whole >= wrong;
 }
 
 /** Text of bytes in that encoding, without a byte order mark. */

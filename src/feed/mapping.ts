@@ -1,5 +1,5 @@
 import type { NamedGroup, Rejection, RowClaim } from '../domain/claim.ts';
-import type { ExternalId } from '../domain/ids.ts';
+import { type ExternalId, looksLikeId } from '../domain/ids.ts';
 import type { Window } from '../domain/learner.ts';
 import type { FeedSettings } from '../settings/feed.ts';
 import { compileDates, type ReadDate } from './dates.ts';
@@ -158,6 +158,10 @@ export function compileMapping(settings: FeedSettings, headers: readonly string[
           fact,
           'Look for a quote that is not closed, and take the character out',
         );
+      }
+      if (looksLikeId(id)) {
+        const fact = `${named(at.externalId)} is ${shown(id)}, which is how Muster names what has no External ID`;
+        return reject(cells, row, 'bad-external-id', fact, 'Give the External ID of the learner');
       }
       const status = at.status < 0 ? 'active' : statuses.get(cell(cells, at.status));
       if (status === undefined) {

@@ -16,6 +16,7 @@ import type { Services } from '../store/services.ts';
 import { lookAgainAt, setAside } from '../store/setAside.ts';
 import type { Session, Store } from '../store/store.ts';
 import { fenceStructure, readStructure } from '../store/structure.ts';
+import { HeldByFeeds } from './heldByFeeds.ts';
 
 /**
  * Writes one batch of the plan: learners, memberships, audit entry and what is to be settled, in one transaction.
@@ -121,6 +122,7 @@ async function writeChanges(
   // What a group gives must be an active subscription before `keep` can turn it into a direct grant (R6).
   if (keeping.length > 0) await settleKeeping(services, session, run, id, keeping, 'before', alone);
   const ops = [];
+  const held = new HeldByFeeds();
   for (const change of updates) {
     const before = live.get(change.learner);
     if (!before) continue;
@@ -129,10 +131,12 @@ async function writeChanges(
     if (after === before) continue;
     const replacement = toLearnerDoc({ ...after, revision: before.revision + 1 });
     ops.push({ filter: { _id: before.id, revision: before.revision }, replacement });
+    if (run.kind !== 'feed') held.add(before, after);
   }
   if (ops.length > 0) {
     if ((await replaceAll(store, 'learners', ops, session)) !== ops.length)
       throw new Error('A learner was changed by another worker meanwhile.');
+    await held.write(store, session);
   }
   if (keeping.length > 0) await settleKeeping(services, session, run, id, keeping, 'after', alone);
 }

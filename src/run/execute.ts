@@ -13,7 +13,7 @@ import { type FeedSettings, policyOf } from '../settings/feed.ts';
 import { reserve } from '../store/counters.ts';
 import { isDuplicateKey, isTransient } from '../store/failures.ts';
 import { readFeedDoc, readWindowOption, settingsOf } from '../store/feeds.ts';
-import { learnerIdsByExternalId, learnersHeldBy, learnersToLookAt } from '../store/learners.ts';
+import { learnerIdsByExternalId, learnersById, learnersHeldBy, learnersToLookAt } from '../store/learners.ts';
 import type { Applied, FeedDoc, RunDoc } from '../store/models.ts';
 import { ofRun } from '../store/outbox.ts';
 import { moveRun, readRun, supersedeHeld } from '../store/runs.ts';
@@ -24,10 +24,12 @@ import { readTable, writeTable } from '../store/tables.ts';
 import { finishRun } from './advance.ts';
 import { contestedEmails } from './emails.ts';
 import { LearnerSet } from './learnerSet.ts';
-import type { Outcome } from './outcome.ts';
+import { withNewGroups } from './newGroups.ts';
+import { countEvent, NO_SUBSCRIPTIONS, type Outcome, type SubscriptionCounts } from './outcome.ts';
 import { planRun, type RunPlan } from './planRun.ts';
 import { type Reading, readClaims } from './read.ts';
 import type { RowMap } from './rowMap.ts';
+import { simulate } from './simulate.ts';
 import { attemptOf, startApplying } from './start.ts';
 
 /** A run whose reader has not been heard of for this long may be taken over, ms. */
@@ -121,13 +123,15 @@ async function readAndPlan(services: Services, run: RunDoc, file: SourceFile): P
   // With shared authority a change by hand stays until the feed's own rows change (R21).
   const lookAgain = settings.authority === 'feed' ? await learnersToLookAt(store, feed._id) : [];
   const { applied } = feed;
-  const comparable = applied !== undefined && applied.settings === digest && applied.keys === structure.keysRevision;
+  const sameMeaning = applied !== undefined && applied.settings === digest && applied.keys === structure.keysRevision;
 
-  if (comparable && lookAgain.length === 0 && applied.again === 0 && applied.bytes === file.bytes && !run.preview) {
+  if (sameMeaning && lookAgain.length === 0 && applied.again === 0 && applied.bytes === file.bytes && !run.preview) {
     const sha256 = await sha256Of(file);
     if (sha256 === applied.sha256 && (await sameAgain(services, run, feed, applied, started))) return;
   }
   const reader = await openFeed(file, settings);
+  const layout = layoutDigest(reader);
+  const comparable = sameMeaning && applied.layout === layout;
   const table = applied ? await readTable(store, applied) : undefined;
   const hashKey = applied ? Buffer.from(applied.hashKey, 'hex') : randomBytes(16);
   let previewId = PREVIEW_IDS;
@@ -164,7 +168,7 @@ async function readAndPlan(services: Services, run: RunDoc, file: SourceFile): P
     run,
     feed,
     policy,
-    structure,
+    structure: withNewGroups(structure, reading.newGroups),
     reading,
     candidates: await candidatesOf(services, feed, comparable, rowTable, reading, lookAgain),
     windowOption: await readWindowOption(store),
@@ -185,6 +189,7 @@ async function readAndPlan(services: Services, run: RunDoc, file: SourceFile): P
       bytes: file.bytes,
       rows: reading.rows.read,
       settings: digest,
+      layout,
       keys: structure.keysRevision + (reading.newGroups.size > 0 ? 1 : 0),
       table: tableId,
       tableParts,
@@ -220,9 +225,28 @@ async function decide(services: Services, run: RunDoc, outcome: Outcome): Promis
   const { store, clock } = services;
   await supersedeHeld(store, run, clock.now());
   if (outcome.guard.held && !run.approve) {
-    await moveRun(store, run, 'held', { by: 'guard', at: clock.now(), unset: ['working', 'lease'] });
+    const set = { outcome: { ...outcome, subscriptions: await foresee(services, run) } };
+    await moveRun(store, run, 'held', { by: 'guard', at: clock.now(), set, unset: ['working', 'lease'] });
   } else if (outcome.noChange) await finishRun(services, run);
   else await startApplying(services, run, run.by, outcome.guard.held ? 'approved beforehand' : undefined);
+}
+
+/** What a held plan would do to subscriptions: who approves it has to know (R30). */
+async function foresee({ store, clock }: Services, run: RunDoc): Promise<SubscriptionCounts> {
+  const counts = { ...NO_SUBSCRIPTIONS };
+  const { newGroups } = run.outcome as Outcome;
+  const structure = withNewGroups(await readStructure(store), new Map(newGroups.map((group) => [group.id, group])));
+  const windowOption = await readWindowOption(store);
+  for await (const { changes } of store.batches.find({ _id: attemptOf(run) })) {
+    const live = await learnersById(
+      store,
+      changes.flatMap(({ create, learner }) => (create ? [] : [learner])),
+    );
+    const planned = changes.map((change) => ({ change, live: live.get(change.learner) }));
+    const settlements = await simulate(store, planned, structure, clock.now(), windowOption);
+    for (const { events } of settlements) for (const { kind } of events) countEvent(counts, kind);
+  }
+  return counts;
 }
 
 /** The same bytes, understood the same way, and nobody has touched what the feed holds: no change (R17). */
@@ -244,7 +268,7 @@ async function sameAgain(
     rows,
     learners: { created: 0, updated: 0, reactivated: 0, deactivated: 0, unchanged: feed.held.learners },
     groups: { created: 0 },
-    memberships: { added: 0, removed: 0, unchanged: feed.held.memberships },
+    memberships: { added: 0, removed: 0, changed: 0, unchanged: feed.held.memberships },
     guard: { held: false, breaches: [] },
     protected: shielded,
     problems,
@@ -294,6 +318,13 @@ function againOf({ leaver }: FeedPolicy, { rejections, lookAgain }: RunPlan): nu
 function digestOf({ schedule: _, notify: __, guard: ___, source: ____, ...settings }: FeedSettings): string {
   return createHash('sha256')
     .update(JSON.stringify([MAPPING_VERSION, settings]))
+    .digest('hex');
+}
+
+/** Digest of what the header says: the same bytes in a row mean something else below another header or encoding. */
+function layoutDigest({ layout: { headers, delimiter, encoding } }: FeedReader): string {
+  return createHash('sha256')
+    .update(JSON.stringify([headers, delimiter, encoding.name]))
     .digest('hex');
 }
 

@@ -111,7 +111,7 @@ async function resultOf({ store }: Services, run: RunId, changes: readonly Chang
     }
   }
   const events = await eventsOf(store, run);
-  const report = { memberships: { ...memberships, unchanged: 0 }, subscriptions: events.subscriptions };
+  const report = { memberships: { ...memberships, changed: 0, unchanged: 0 }, subscriptions: events.subscriptions };
   await store.runs.updateOne({ _id: run }, { $set: { report } });
   return { run, memberships, ...events, setAside: await store.setAside.countDocuments({ run }) };
 }

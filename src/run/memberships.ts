@@ -8,6 +8,7 @@ import { learnersByEmail, learnersByExternalId, learnersById, memberIds } from '
 import type { Services } from '../store/services.ts';
 import { readStructure } from '../store/structure.ts';
 import { chunks } from './chunks.ts';
+import { refuseIdLike } from './idLike.ts';
 import { changeByHand, type ManualResult } from './manual.ts';
 import { countEvent, NO_SUBSCRIPTIONS, type SubscriptionCounts } from './outcome.ts';
 import { simulate } from './simulate.ts';
@@ -181,6 +182,7 @@ async function refuseTaken(
   { externalId, email }: Partial<Identity>,
   own?: LearnerId,
 ): Promise<void> {
+  refuseIdLike(externalId);
   const byId = externalId ? (await learnersByExternalId(store, [externalId])).get(externalId) : undefined;
   if (byId && byId.id !== own) throw new UsageError(`Learner ${externalId} exists already; nothing was changed.`);
   const [byEmail] = email ? [...(await learnersByEmail(store, [email])).values()] : [];

@@ -20,7 +20,8 @@ export interface Outcome {
   readonly rows: { read: number; accepted: number; rejected: number; repeated: number };
   readonly learners: { created: number; updated: number; reactivated: number; deactivated: number; unchanged: number };
   readonly groups: { created: number };
-  readonly memberships: { added: number; removed: number; unchanged: number };
+  /** `changed`: they stay, within other windows. */
+  readonly memberships: { added: number; removed: number; changed: number; unchanged: number };
   /** Preview: what would happen. Otherwise summed up from what did happen, when the run ends. */
   readonly subscriptions?: SubscriptionCounts;
   readonly guard: { held: boolean; breaches: readonly Breach[] };

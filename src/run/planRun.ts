@@ -89,9 +89,9 @@ class Planning {
     const candidates = policy.mode === 'full' ? this.#in.candidates : [];
     this.#watchForSwaps = this.#in.feed?.applied !== undefined;
     await this.#planClaims();
-    const left = await this.#planLeavers(candidates);
+    await this.#planLeavers(candidates);
     await this.#writer.end();
-    return { ...(await this.#conclude(releases, left)), batches: this.#writer.batches, lookAgain: this.#lookAgain };
+    return { ...(await this.#conclude(releases)), batches: this.#writer.batches, lookAgain: this.#lookAgain };
   }
 
   #protect({ externalId, email, groups }: Rejection): void {
@@ -184,11 +184,10 @@ class Planning {
     }
   }
 
-  async #planLeavers(candidates: Iterable<LearnerId>): Promise<number> {
+  async #planLeavers(candidates: Iterable<LearnerId>): Promise<void> {
     const { store } = this.#in;
     const absent: LearnerId[] = [];
     for (const id of candidates) if (!this.#named.has(id)) absent.push(id);
-    let left = 0;
     for (const ids of chunks(absent, CHUNK)) {
       const live = await learnersById(store, ids);
       const planned: { change: Change; live: Learner }[] = [];
@@ -196,11 +195,9 @@ class Planning {
         if (!isHeldBy(learner, this.#in.policy.feed)) continue;
         const plan = this.#planOne(learner, null, undefined);
         if (plan.change) planned.push({ change: plan.change, live: learner });
-        if (!plan.shielded) left += 1;
       }
       await this.#write(planned);
     }
-    return left;
   }
 
   /** Writes changes into the plan, counts them, and foresees what they do to subscriptions where that must be known. */
@@ -208,7 +205,8 @@ class Planning {
     const { store, structure, now, windowOption, run } = this.#in;
     for (const { change, live } of planned) {
       this.#tally.add(change, live);
-      if (this.#named.has(change.learner)) this.#namedChanged += 1;
+      const touched = change.create !== undefined || change.fields.length > 0;
+      if (touched && this.#named.has(change.learner)) this.#namedChanged += 1;
       this.#watchForSwap(change, live);
       await this.#writer.add(change);
     }
@@ -240,7 +238,7 @@ class Planning {
     }
   }
 
-  async #conclude(releases: readonly Release[], left: number): Promise<Pick<RunPlan, 'outcome' | 'rejections'>> {
+  async #conclude(releases: readonly Release[]): Promise<Pick<RunPlan, 'outcome' | 'rejections'>> {
     const { store, reading, feed, policy, now, run } = this.#in;
     const tally = this.#tally;
     const held = feed?.held ?? { learners: 0, memberships: 0 };
@@ -279,7 +277,7 @@ class Planning {
       unchanged: this.#named.size - this.#namedChanged,
     };
     const nothing = this.#writer.batches === 0 && reading.newGroups.size === 0;
-    const heldLearners = policy.mode === 'full' ? this.#named.size : held.learners + tally.created - left;
+    const heldLearners = policy.mode === 'full' ? this.#named.size : held.learners + tally.held;
     return {
       rejections: this.#rejections,
       outcome: {
@@ -295,7 +293,8 @@ class Planning {
         memberships: {
           added: tally.added,
           removed: tally.removed,
-          unchanged: Math.max(0, held.memberships - tally.removed),
+          changed: tally.windows,
+          unchanged: Math.max(0, held.memberships - tally.removed - tally.windows),
         },
         ...(run.preview && { subscriptions: this.#subscriptions }),
         guard: { held: breaches.length > 0, breaches },

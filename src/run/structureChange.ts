@@ -14,6 +14,7 @@ import type { Services } from '../store/services.ts';
 import type { Session } from '../store/store.ts';
 import { bumpStructure, readStructure, toCourse, toGroup } from '../store/structure.ts';
 import { chunks } from './chunks.ts';
+import { refuseIdLike } from './idLike.ts';
 import { blankRun, drainRun, eventsOf, type ManualResult } from './manual.ts';
 import { removeMembers } from './memberships.ts';
 import { BATCH_SIZE } from './planWriter.ts';
@@ -87,7 +88,7 @@ async function changeOnce(services: Services, change: StructureChange): Promise<
   await drainRun(services, run._id);
   const events = await eventsOf(store, run._id);
   const memberships = { added: 0, removed: 0 };
-  const report = { memberships: { ...memberships, unchanged: 0 }, subscriptions: events.subscriptions };
+  const report = { memberships: { ...memberships, changed: 0, unchanged: 0 }, subscriptions: events.subscriptions };
   await store.runs.updateOne({ _id: run._id }, { $set: { report } });
   return { run: run._id, memberships, ...events, setAside: 0 };
 }
@@ -244,6 +245,7 @@ function groupIn(structure: Structure, id: GroupId): Group {
 }
 
 function refuseTaken(structure: Structure, externalId: ExternalId, own?: GroupId): void {
+  refuseIdLike(externalId);
   const holder = structure.byExternalId(externalId);
   if (holder && holder.id !== own) throw new UsageError(`Group ${externalId} exists already; nothing was changed.`);
 }
@@ -391,6 +393,7 @@ export async function addCourse(
   }: { name: string; externalId?: ExternalId; subenvironment?: string; by: string },
 ): Promise<CourseId> {
   if (name.trim() === '') throw new UsageError('A course needs a name; nothing was changed.');
+  refuseIdLike(externalId);
   const _id = (await reserve(store, 'courses', 1)) as CourseId;
   const run = await newRunId(store);
   const course: CourseDoc = {

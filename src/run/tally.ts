@@ -1,6 +1,6 @@
 import type { Change, MembershipChange } from '../domain/change.ts';
 import type { GroupId, SourceName } from '../domain/ids.ts';
-import type { Learner } from '../domain/learner.ts';
+import type { FeedHold, Learner } from '../domain/learner.ts';
 
 /** What a plan comes to: the figures of the report and of the guard, counted change by change. */
 export class Tally {
@@ -11,6 +11,10 @@ export class Tally {
   identityChanged = 0;
   added = 0;
   removed = 0;
+  /** Memberships that stay, within other windows. */
+  windows = 0;
+  /** Learners that the feed names now and did not name before, less those that it lets go of. */
+  held = 0;
   lost = 0;
   /** Results would be deleted of so many learners. */
   purged = 0;
@@ -36,8 +40,9 @@ export class Tally {
         const group = this.#group(one.group);
         group.removed += 1;
         if (!heldByOther(one, live)) group.gone += 1;
-      }
+      } else this.windows += 1;
     }
+    if (change.hold) this.held += named(change.hold.after) - named(change.hold.before);
     this.added += gained;
     this.removed += gone;
     if (gained === 0) this.lost += gone;
@@ -60,6 +65,10 @@ export class Tally {
     }
     return group;
   }
+}
+
+function named(hold: FeedHold | null): number {
+  return hold && !hold.leftAt ? 1 : 0;
 }
 
 const IDENTITY: ReadonlySet<string> = new Set(['email', 'firstName', 'lastName']);

@@ -91,6 +91,8 @@ export interface Applied {
   rows: number;
   /** Digest of the settings and of the mapping code's version. */
   settings: string;
+  /** Digest of header, delimiter and encoding. */
+  layout: string;
   /** `Structure.keysRevision` when the rows were understood. */
   keys: number;
   /** Parts of the packed table are named by this. */
@@ -225,7 +227,7 @@ export interface SetAsideDoc {
 
 /** Something that people are told of (`notify` of a feed), until it has arrived. */
 export interface NotificationDoc {
-  /** Run, entry of its history, event and channel: what happened once is told once. */
+  /** At random, so that receivers of several environments can tell them apart. */
   _id: string;
   feed: SourceName;
   run: RunId;

@@ -17,6 +17,7 @@ export interface ExportKind<T> {
 export const learners: ExportKind<LearnerView> = {
   items: exportLearners,
   columns: [
+    ['id', ({ id }) => id],
     ['externalId', ({ externalId }) => externalId],
     ['email', ({ email }) => email],
     ['firstName', ({ firstName }) => firstName],
@@ -32,6 +33,7 @@ export const learners: ExportKind<LearnerView> = {
 export const groups: ExportKind<GroupView> = {
   items: exportGroups,
   columns: [
+    ['id', ({ id }) => id],
     ['externalId', ({ externalId }) => externalId],
     ['name', ({ name }) => name],
     ['parent', ({ parent }) => parent],

@@ -47,7 +47,7 @@ describe('nights of one feed', () => {
     expect(report).toMatchObject({
       state: 'completed',
       guard: { held: true, breaches: [{ limit: 'rowsPercent', value: 66.7, min: 80 }] },
-      learners: { created: 0, deactivated: 1, unchanged: 1 },
+      learners: { created: 0, deactivated: 1, unchanged: 2 },
       memberships: { added: 1, removed: 2 },
       subscriptions: { subscribed: 1, expired: 3 },
     });

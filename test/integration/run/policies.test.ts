@@ -189,6 +189,46 @@ describe('R5: windows', () => {
   });
 });
 
+describe('what rows mean', () => {
+  test('R13: the same rows below another header are other facts', async () => {
+    await muster.feed(feed('columns'));
+    await muster.import('ID,Last,Groups\nx1,sector-b,sector-a\n', { feed: 'columns' });
+    const report = await muster.import('ID,Groups,Last\nx1,sector-b,sector-a\n', { feed: 'columns' });
+    expect(report).toMatchObject({ noChange: false, memberships: { added: 1, removed: 1 }, learners: { updated: 1 } });
+    expect(await muster.memberships('x1')).toEqual(['sector-b: columns']);
+  });
+
+  test('what is taken out by hand is no longer counted as held by the feed', async () => {
+    await muster.feed(feed('counts'));
+    await muster.import('ID,Groups\nc1,sector-a;lone\nc2,sector-a\n', { feed: 'counts' });
+    await removeMembers(muster.context, {
+      group: await muster.group('lone'),
+      learners: [await muster.learner('c1')],
+      courses: 'expire',
+      by,
+    });
+    const feedDoc = await muster.store.feeds.findOne({ _id: 'counts' });
+    expect(feedDoc?.held).toEqual({ learners: 2, memberships: 2 });
+    const report = await muster.import('ID,Groups\nc1,sector-a;lone\nc2,sector-a\n', { feed: 'counts' });
+    expect(report).toMatchObject({ memberships: { added: 1, unchanged: 2 } });
+  });
+
+  test('R30: a held plan says what it would do to subscriptions', async () => {
+    await muster.feed(feed('shows').replace(', purged: off', ', membershipsRemoved: 0'));
+    await muster.import('ID,Groups\ny1,sector-a\ny2,sector-a\n', { feed: 'shows' });
+    const report = await muster.import('ID,Groups\ny1,sector-a\n', { feed: 'shows' });
+    expect(report).toMatchObject({ state: 'held', subscriptions: { expired: 2 } });
+  });
+
+  test('an External ID that looks like an id is refused', async () => {
+    const identity = { externalId: 'id:5' as ExternalId, status: 'active' as const, attributes: {} };
+    await expect(addLearner(muster.context, { identity, by })).rejects.toThrow(/cannot be one/);
+    await muster.feed(feed('looks-like'));
+    const report = await muster.import('ID,Groups\nid:7,sector-a\n', { feed: 'looks-like' });
+    expect(report).toMatchObject({ rows: { rejected: 1 }, problems: [{ code: 'bad-external-id' }] });
+  });
+});
+
 test('R17: a preview writes nothing but its own run, with the figures of what would happen', async () => {
   await muster.feed(feed('looks'));
   const before = await muster.store.meta.findOne({ _id: 'learners' });

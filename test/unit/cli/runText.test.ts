@@ -16,7 +16,7 @@ function report(changes: Partial<RunReport> = {}): RunReport {
     rows: { read: 3, accepted: 3, rejected: 0, repeated: 0 },
     learners: { created: 1, updated: 0, reactivated: 0, deactivated: 0, unchanged: 2 },
     groups: { created: 0 },
-    memberships: { added: 1, removed: 0, unchanged: 2 },
+    memberships: { added: 1, removed: 0, changed: 0, unchanged: 2 },
     subscriptions: { subscribed: 4, reactivated: 0, expired: 0, purged: 0, kept: 0 },
     guard: { held: false, breaches: [] },
     setAside: 0,

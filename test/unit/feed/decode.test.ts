@@ -58,7 +58,13 @@ describe('decoding', () => {
     const sample = Buffer.from('Nr;Näme;🦊');
     for (const cut of [1, 2, 3]) {
       expect(encodingOf(sample.subarray(0, sample.length - cut), false, 'auto', 'x.csv').name).toBe('utf-8');
-      expect(encodingOf(sample.subarray(0, sample.length - cut), true, 'auto', 'x.csv').name).not.toBe('utf-8');
     }
+  });
+
+  test('R16: UTF-8 with single wrong bytes is refused, never read as windows-1252', () => {
+    const broken = Buffer.concat([Buffer.from('ID;Name\n1;Ö é\n2;Bø\n3;Ann'), Buffer.from([0xed, 0xa0, 0xbd])]);
+    expect(() => encodingOf(broken, true, 'auto', 'x.csv')).toThrow(/UTF-8 but for single bytes: byte 27/);
+    const western = Buffer.from([0x49, 0x44, 0x0a, 0x42, 0xf8, 0x0a, 0xd6, 0x0a, 0xe9]);
+    expect(encodingOf(western, true, 'auto', 'x.csv').name).toBe('windows-1252');
   });
 });
