@@ -1,5 +1,9 @@
+import { keepHeapSmall } from '../src/settings/heap.ts';
 import { Cast } from './cast.ts';
 import { type Answer, type Surroundings, type Task, type TaskName, tasks } from './tasks.ts';
+
+// As the product does it.
+keepHeapSmall();
 
 /** The other end of a `Side`: does one task after the other and answers with what it cost. */
 const cast = new Cast(JSON.parse(process.argv[2] ?? '{}') as Surroundings);

@@ -1,4 +1,4 @@
-import { cpus, release, totalmem } from 'node:os';
+import { cpus, loadavg, release, totalmem } from 'node:os';
 import { median } from './measure.ts';
 import { type Figure, figureOf, type Goal, type Limit, type Scenario } from './scenario.ts';
 import type { Answer } from './tasks.ts';
@@ -33,7 +33,7 @@ export function render(sizes: readonly SizeResult[], runs: number): string {
   return [
     '# Speed',
     '',
-    `Written by \`npm run bench -- --rows ${main.rows}\`: medians of ${runs} turns, each scenario beside its floor and its peers in the same run, on servers of the bench's own (one mongod, one Redis, embedded, on this machine's disk).`,
+    `Written by \`npm run bench -- --rows ${main.rows}\`: medians of ${runs} turn${runs === 1 ? '' : 's'}, each scenario beside its floor and its peers in the same run, on servers of the bench's own (one mongod, one Redis, embedded, on this machine's disk).`,
     `${main.rows.toLocaleString('en')} rows. ${machine()}`,
     '',
     '## What was to be reached',
@@ -54,7 +54,7 @@ export function render(sizes: readonly SizeResult[], runs: number): string {
 
 function machine(): string {
   const [cpu] = cpus();
-  return `${cpus().length} × ${cpu?.model.trim()}, ${Math.round(totalmem() / 1e9)} GB, Linux ${release()}, Node ${process.version}.`;
+  return `${cpus().length} × ${cpu?.model.trim()}, ${Math.round(totalmem() / 1e9)} GB, Linux ${release()}, Node ${process.version}; load average when it ended: ${loadavg()[1]?.toFixed(1)} (with more than the bench itself at work, wall times are worth less than CPU).`;
 }
 
 function seconds(value: number): string {

@@ -54,9 +54,9 @@ export class Stand {
     this.runs = runs;
   }
 
-  /** Turns of a scenario; the first one warms up and is not counted. */
-  *turns(): Generator<number> {
-    for (let turn = 0; turn <= this.runs; turn += 1) yield turn;
+  /** Turns of a scenario; turn 0 warms up and is not counted. Work of many seconds does without it: `from` 1. */
+  *turns(from: 0 | 1 = 0): Generator<number> {
+    for (let turn: number = from; turn <= this.runs; turn += 1) yield turn;
   }
 
   /** Has a side do a task, without counting it. */

@@ -10,7 +10,7 @@ export const changing: Scenario = {
   note: `One attribute of each of up to ${MOST} learners is changed: learners, audit and outbox. Raw bulkWrite: the same learner documents alone, in transactions of 1,000.`,
   async run(stand) {
     const learners = Math.min(MOST, stand.workload.rows);
-    for (const turn of stand.turns()) {
+    for (const turn of stand.turns(1)) {
       await stand.measure(turn, 'Muster', 'changing', { database: STATE, learners });
       await stand.measure(turn, 'raw bulkWrite', 'rawChanges', { from: STATE, to: 'bench_floor', learners });
     }

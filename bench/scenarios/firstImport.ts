@@ -8,7 +8,7 @@ export const firstImport: Scenario = {
   note: 'Raw inserts: the learners, subscriptions, plan, audit and table documents that the run leaves behind, by one writer. Each import runs in a process of its own.',
   async run(stand) {
     const file = await stand.workload.file(1);
-    for (let turn = 1; turn <= stand.runs; turn += 1) {
+    for (const turn of stand.turns(1)) {
       await stand.tell('prepare', 'preparing', { database: STATE, company: stand.company });
       await stand.measure(turn, 'Muster', 'importing', { database: STATE, file });
       await stand.end('Muster');

@@ -11,7 +11,7 @@ function scenario(name: string, title: string, link: boolean): Scenario {
     note: `A group of ${MOST} members, or of everybody where there are fewer. Raw driver writes: the same subscriptions documents in transactions of 1,000, and the run's own batches and audit.`,
     async run(stand) {
       const members = Math.min(MOST, stand.workload.rows);
-      for (const turn of stand.turns()) {
+      for (const turn of stand.turns(1)) {
         const order = { database: STATE, members };
         if (!link) await stand.tell('Muster', 'linking', { ...order, link: true });
         const { figures } = await stand.measure(turn, 'Muster', 'linking', { ...order, link });

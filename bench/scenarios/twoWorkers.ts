@@ -8,7 +8,7 @@ export const twoWorkers: Scenario = {
   goals: [{ ours: 'two processes', theirs: 'one process', figure: 'wall', most: 1 }],
   async run(stand) {
     const file = await stand.workload.file(1);
-    for (let turn = 1; turn <= stand.runs; turn += 1) {
+    for (const turn of stand.turns(1)) {
       for (const side of ['one process', 'two processes']) {
         await stand.tell('prepare', 'preparing', { database: DATABASE, company: stand.company });
         if (side === 'two processes') await stand.tell('second', 'working', { database: DATABASE });

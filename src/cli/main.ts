@@ -1,5 +1,8 @@
 #!/usr/bin/env node
+import { keepHeapSmall } from '../settings/heap.ts';
 import { main } from './program.ts';
+
+keepHeapSmall();
 
 const stop = new AbortController();
 process.once('SIGINT', () => stop.abort('SIGINT'));

@@ -28,7 +28,7 @@ export interface ReadInput {
   readonly newGroupIds: (count: number) => Promise<GroupId[]>;
   /** Learners whose claims must be judged together, since one asks for the e-mail address of the other (R12). */
   readonly contested: (claims: readonly Named[]) => Promise<readonly ExternalId[]>;
-  /** New rows that are held in memory at most (default 50,000); more are read once more instead. */
+  /** New rows that are held in memory at most (default 20,000); more are read once more instead. */
   readonly held?: number;
 }
 
@@ -64,7 +64,7 @@ export async function* claimsOf({ claims, alone }: Reading): AsyncGenerator<Clai
 }
 
 /** New rows that are held in memory at once; of more, only their hashes are. */
-const HELD = 50_000;
+const HELD = 20_000;
 /** Claims handed out at once. */
 const AT_ONCE = 1_000;
 
