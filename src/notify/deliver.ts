@@ -24,7 +24,8 @@ export function pauseAfter(failed: number, random: number): number | undefined {
 
 /**
  * Sends the notifications whose time has come, and gives their number. Any number of processes may do this at once:
- * each is claimed by one. It arrives once or, where a process dies between sending and noting it, twice with the same id. What is under way when `stopping` aborts is left to the next round.
+ * each is claimed by one. It arrives once or, where a process dies between sending and noting it, twice with the same
+ * id. What is under way when `stopping` aborts is left to the next round.
  */
 export async function deliverNotifications(
   services: Services,
@@ -109,6 +110,7 @@ function reason(error: unknown): string {
   const { code, name, message } = error as Error & { code?: string };
   if (error instanceof WebhookRefused || code === 'private-address' || code === 'no-mail-server') return message;
   if (name === 'TimeoutError' || name === 'AbortError') return 'no answer in time';
-  const [system] = /\bE[A-Z]{4,}\b/.exec(message) ?? [];
+  // What nodemailer calls it when there is no connection; the text names the system's error.
+  const [system] = (code === 'ESOCKET' && /\bE[A-Z]{4,}\b/.exec(message)) || [];
   return system ?? code ?? name;
 }

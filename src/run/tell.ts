@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { NEWS, newsOf } from '../domain/news.ts';
 import { type Figures, messageOf } from '../notify/message.ts';
 import type { FeedSettings } from '../settings/feed.ts';
@@ -33,15 +34,15 @@ function tellRun(services: Services, id: RunDoc['_id']): Promise<void> {
     const notify = notifyOf(feed);
     const notifications: NotificationDoc[] = [];
     let health = { troubles: feed.troubles ?? 0, quarantined: feed.quarantined !== undefined };
-    for (const [entry, { state, at }] of run.history.entries()) {
-      if (entry < (run.told ?? 0) || !NEWS.includes(state)) continue;
+    for (const { state, at } of run.history.slice(run.told ?? 0)) {
+      if (!NEWS.includes(state)) continue;
       const news = newsOf(state, figures.rows.rejected ?? 0, health);
       health = news.health;
       for (const event of news.events.filter((event) => notify?.on.includes(event))) {
         const message = messageOf(event, at, { ...figures, troubles: health.troubles });
         for (const channel of ['webhook', 'email'] as const) {
           if (!notify?.[channel]) continue;
-          const _id = `${id}-${entry}-${event}-${channel}`;
+          const _id = `msg_${randomBytes(16).toString('hex')}`;
           const now = services.clock.now();
           notifications.push({
             _id,
