@@ -177,7 +177,7 @@ await stop();
 console.log(
   `${learners} learners, 2 groups and ${COURSES} courses each, in transactions of ${AT_ONCE}; medians, microseconds a learner`,
 );
-for (const [name, list] of [...costs].sort()) {
+for (const [name, list] of [...costs].sort(([a], [b]) => (a < b ? -1 : 1))) {
   const each = (pick: (cost: Cost) => number) => ((median(list.map(pick)) / learners) * 1e6).toFixed(1).padStart(8);
   console.log(
     `${name.padEnd(20)} wall ${each(({ wall }) => wall)}   node ${each(({ node }) => node)}   mongod ${each(({ mongod }) => mongod)}`,

@@ -20,7 +20,7 @@ import { HeldByFeeds } from './heldByFeeds.ts';
 
 /**
  * Writes one batch of the plan: learners, memberships, audit entry and what is to be settled, in one transaction.
- * New learners are settled in it as well: nobody else can have changed what is theirs (docs/decisions/0003).
+ * New learners are settled in it as well: nobody else can have changed what is theirs (docs/decisions/0003-new-learners-settled-at-once.md).
  * A change that cannot be applied is set aside and does not stop the others (R27). Twice is harmless.
  * Returns the settlement that now waits; null = nothing does.
  */
