@@ -31,6 +31,8 @@ export interface PlanFigures {
   readonly lost24h: number;
   /** Memberships lost in the feed's other applied runs of the last 7 days, those of the last 24 hours included. */
   readonly lost7d: number;
+  /** All feeds together, where there are several: memberships that they hold, and those lost in their other applied runs of the last 24 hours. */
+  readonly allFeeds?: { readonly memberships: number; readonly lost24h: number };
 }
 
 /** One limit that a plan breaks. */
@@ -61,6 +63,7 @@ export const DEFAULT_LIMITS: Limits = {
   unrecognised: 0,
   removed24hPercent: 8,
   removed7dPercent: 15,
+  allFeeds24hPercent: 8,
 };
 
 /**
@@ -76,6 +79,7 @@ export const ALWAYS_ALLOWED = {
   identityChangedPercent: 10,
   removed24hPercent: 10,
   removed7dPercent: 10,
+  allFeeds24hPercent: 10,
 } as const satisfies Partial<Record<keyof Limits, number>>;
 
 /** Members from which on a group counts for `emptiedGroups`. */
@@ -94,7 +98,7 @@ type Percent = ShareOfHeld | 'groupRemovedPercent' | 'rejectedPercent';
  * a plan that adds to them: what was lost before, a person has approved or the limits allowed.
  */
 export function guard(figures: PlanFigures, limits: Limits): Breach[] {
-  const { held, rows, lastRows, membershipsLost, lost24h, lost7d } = figures;
+  const { held, rows, lastRows, membershipsLost, lost24h, lost7d, allFeeds } = figures;
   const emptied = figures.emptiedGroups.filter((of) => of.members >= EMPTIED_GROUP_MEMBERS);
   const count = (limit: Count, value: number, group: string | null = null) => counted(limits, limit, value, group);
   const share = (limit: Percent, part: number, whole: number, group: string | null = null) =>
@@ -120,6 +124,9 @@ export function guard(figures: PlanFigures, limits: Limits): Breach[] {
     figures.removals ? count('unrecognised', rows.unrecognised) : [],
     membershipsLost === 0 ? [] : ofHeld('removed24hPercent', membershipsLost + lost24h, held.memberships + lost24h),
     membershipsLost === 0 ? [] : ofHeld('removed7dPercent', membershipsLost + lost7d, held.memberships + lost7d),
+    membershipsLost === 0 || !allFeeds
+      ? []
+      : ofHeld('allFeeds24hPercent', membershipsLost + allFeeds.lost24h, allFeeds.memberships + allFeeds.lost24h),
   ].flat();
 }
 
@@ -190,6 +197,8 @@ const FACTS: Record<keyof Limits, (value: number, feed: string, group: string | 
     `${value} % of the memberships that ${feed} holds would be lost within 24 hours, its other runs included`,
   removed7dPercent: (value, feed) =>
     `${value} % of the memberships that ${feed} holds would be lost within 7 days, its other runs included`,
+  allFeeds24hPercent: (value) =>
+    `${value} % of the memberships that all feeds hold would be lost within 24 hours, all runs of all feeds together`,
 };
 
 function number(count: number, noun: string): string {

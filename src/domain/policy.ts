@@ -18,6 +18,7 @@ export interface Limits {
   readonly unrecognised: number | null;
   readonly removed24hPercent: number | null;
   readonly removed7dPercent: number | null;
+  readonly allFeeds24hPercent: number | null;
 }
 
 /** What a feed decides about planning: the part of its settings that the rules need. */

@@ -8,7 +8,7 @@ import type { FeedPolicy } from '../domain/policy.ts';
 import { fold, type Structure } from '../domain/structure.ts';
 import { learnersByEmail, learnersByExternalId, learnersById } from '../store/learners.ts';
 import type { FeedDoc, RunDoc } from '../store/models.ts';
-import { lostSince } from '../store/runs.ts';
+import { lostByAllSince, lostSince } from '../store/runs.ts';
 import type { Store } from '../store/store.ts';
 import { chunks } from './chunks.ts';
 import { type Release, refuseEmails, rejectClaim } from './emails.ts';
@@ -245,6 +245,7 @@ class Planning {
     const rejectedRows = new Set(this.#rejections.map(({ row }) => row)).size;
     const removals = tally.removed > 0 || tally.deactivated > 0;
     const groups = await losingGroups(store, this.#in.structure, tally);
+    const allFeeds = await lostByAllSince(store, new Date(now.getTime() - DAY));
     const breaches: Breach[] = guard(
       {
         held,
@@ -266,6 +267,7 @@ class Planning {
         removals,
         lost24h: feed ? await lostSince(store, feed._id, new Date(now.getTime() - DAY)) : 0,
         lost7d: feed ? await lostSince(store, feed._id, new Date(now.getTime() - 7 * DAY)) : 0,
+        ...(allFeeds && { allFeeds }),
       },
       policy.limits,
     );

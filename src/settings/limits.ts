@@ -37,4 +37,5 @@ export const Guard = z.strictObject({
   unrecognised: limit('unrecognised'),
   removed24hPercent: limit('removed24hPercent'),
   removed7dPercent: limit('removed7dPercent'),
+  allFeeds24hPercent: limit('allFeeds24hPercent'),
 });

@@ -62,6 +62,18 @@ export async function lostSince(store: Store, feed: SourceName, since: Date): Pr
   return sum?.lost ?? 0;
 }
 
+/** What the feeds hold together and their applied runs took away since then; undefined where there is one feed alone. */
+export async function lostByAllSince(
+  store: Store,
+  since: Date,
+): Promise<{ memberships: number; lost24h: number } | undefined> {
+  const feeds = await store.feeds.find({}, { projection: { held: 1 } }).toArray();
+  if (feeds.length < 2) return undefined;
+  const lost = await Promise.all(feeds.map(({ _id }) => lostSince(store, _id, since)));
+  const sum = (figures: readonly number[]) => figures.reduce((all, figure) => all + figure, 0);
+  return { memberships: sum(feeds.map(({ held }) => held.memberships)), lost24h: sum(lost) };
+}
+
 /** A newer plan takes the place of what is held of the same feed. */
 export async function supersedeHeld(store: Store, by: RunDoc, at: Date): Promise<void> {
   const older = { feed: by.feed, kind: 'feed' as const, state: 'held' as const, _id: { $ne: by._id } };

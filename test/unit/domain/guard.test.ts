@@ -142,6 +142,16 @@ test('a small team may always lose 10 memberships, also when that is most of it'
   ]);
 });
 
+test('losses that each feed is allowed are not when those of all feeds add up', () => {
+  const allFeeds = { memberships: 191, lost24h: 9 };
+  const night = figures({ held: { memberships: 100, learners: 100 }, membershipsLost: 9, allFeeds });
+  const [breach, ...others] = guard(night, DEFAULT_LIMITS);
+  expect(others).toEqual([]);
+  expect(breach).toEqual({ limit: 'allFeeds24hPercent', value: 9, max: 8, group: null });
+  expect(explain(breach as Breach)).toContain('all runs of all feeds together');
+  expect(guard({ ...night, membershipsLost: 0 }, DEFAULT_LIMITS)).toEqual([]);
+});
+
 test('losses that are always allowed in one run are not when they add up over runs', () => {
   const night = figures({ held: { memberships: 100, learners: 100 }, membershipsLost: 9, lost24h: 9, lost7d: 9 });
   expect(guard(night, DEFAULT_LIMITS).map((breach) => breach.limit)).toEqual(['removed24hPercent', 'removed7dPercent']);
