@@ -111,10 +111,12 @@ export async function serveApi(
   { host, port, ...options }: ServerOptions & { host: string; port: number },
 ): Promise<Listening> {
   const app = await buildServer(context, options);
-  const sweep = () =>
-    sweepUploads(context).catch((error) => context.log.warn({ error: (error as Error).name }, 'uploads not swept'));
-  await sweep();
-  const timer = setInterval(() => void sweep(), SWEEP);
+  const sweep = (starting: boolean) =>
+    sweepUploads(context, { starting }).catch((error) =>
+      context.log.warn({ error: (error as Error).name }, 'uploads not swept'),
+    );
+  await sweep(true);
+  const timer = setInterval(() => void sweep(false), SWEEP);
   const url = await app.listen({ host, port });
   return {
     url,

@@ -1,4 +1,5 @@
-import { readdir, rm, stat } from 'node:fs/promises';
+import { readdir, rm, rmdir, stat } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import type { MultipartFile } from '@fastify/multipart';
@@ -19,7 +20,7 @@ export interface Upload {
  * A request that breaks off leaves nothing behind. A process that is killed leaves a folder without a run, which
  * `sweepUploads` finds.
  */
-export async function receiveUpload(request: FastifyRequest, directory: string): Promise<Upload> {
+export async function receiveUpload(request: FastifyRequest, { uploads }: HttpContext): Promise<Upload> {
   let file: SourceFile | undefined;
   const fields: Record<string, string> = {};
   try {
@@ -28,20 +29,22 @@ export async function receiveUpload(request: FastifyRequest, directory: string):
         if (typeof part.value === 'string') fields[part.fieldname] = part.value;
         continue;
       }
-      if (file)
+      if (file) {
         throw new HttpProblem(400, 'two-files', 'A run reads one file, and the request holds more. Nothing was run.');
-      file = await spooled(part, request.raw, directory);
+      }
+      file = await spooled(part, request.raw, join(uploads, OWN));
     }
   } catch (error) {
     await file?.dispose();
     throw isOfTheRequest(error) ? brokenOff() : error;
   }
-  if (!file)
+  if (!file) {
     throw new HttpProblem(
       400,
       'no-file',
       'The request holds no file. Nothing was run. Send it as a part with a file name.',
     );
+  }
   return { file, fields };
 }
 
@@ -59,11 +62,8 @@ async function spooled(part: MultipartFile, raw: Readable, directory: string): P
 }
 
 function brokenOff(): HttpProblem {
-  return new HttpProblem(
-    400,
-    'broken-off',
-    'The upload broke off, or is not well-formed multipart data. Nothing was run. Send it again.',
-  );
+  const detail = 'The upload broke off, or is not well-formed multipart data. Nothing was run. Send it again.';
+  return new HttpProblem(400, 'broken-off', detail);
 }
 
 /** The multipart reader throws plain errors for what it cannot read; a full disk has the call that failed. */
@@ -73,38 +73,63 @@ function isOfTheRequest(error: unknown): boolean {
 
 /** For people alone: it names no place. */
 function nameOf(name: string): string {
-  return (
-    name
-      .replaceAll('\\', '/')
-      .split('/')
-      .at(-1)
-      ?.replace(/\p{Cc}/gu, '')
-      .slice(0, 200) || 'upload'
-  );
+  const base = name.replaceAll('\\', '/').split('/').at(-1);
+  return base?.replace(/\p{Cc}/gu, '').slice(0, 200) || 'upload';
 }
 
-/** Their file has still to be read, or will be again where a held plan goes stale. */
-const WANTED: ReadonlySet<RunState> = new Set(['queued', 'reading', 'held']);
-/** A folder without a run that is younger than this may be one that is being written, ms. */
+/** Each process has a directory of its own in `uploads`, so that what a killed one left behind is known as such. */
+const OWN = `${hostname()}_${process.pid}`;
+/** What a process of another host spools may be being written while it is younger than this, ms. */
 const YOUNG = 3_600_000;
+/** Runs whose file has still to be read, or will be again where a held plan goes stale. */
+const WANTED: ReadonlySet<RunState> = new Set(['queued', 'reading', 'held']);
 
-/** Removes what no run will read any more: of died uploads, and of runs that have read. Returns how many it removed. */
-export async function sweepUploads({ store, clock, uploads }: HttpContext): Promise<number> {
-  const folders = await readdir(uploads).catch(() => []);
+/**
+ * Removes what no run will read any more: of runs that have read, and of uploads whose process died. `starting`: this
+ * process has taken no upload yet, so what lies in its directory is of one before it that had its number.
+ */
+export async function sweepUploads(context: HttpContext, { starting }: { starting: boolean }): Promise<number> {
   let removed = 0;
-  for (const name of folders.filter((name) => name.startsWith('spool-'))) {
-    const folder = join(uploads, name);
-    const run = await store.runs.findOne(
-      { 'source.path': join(folder, 'feed') },
-      { sort: { createdAt: -1 }, projection: { state: 1 } },
-    );
-    if (run && WANTED.has(run.state)) continue;
-    const found = await stat(folder).catch(() => undefined);
-    const file = await stat(join(folder, 'feed')).catch(() => undefined);
-    const last = Math.max(found?.mtimeMs ?? 0, file?.mtimeMs ?? 0);
-    if (!found || (!run && clock.now().getTime() - last < YOUNG)) continue;
-    await rm(folder, { recursive: true, force: true });
-    removed += 1;
+  for (const owner of await names(context.uploads)) {
+    const directory = join(context.uploads, owner);
+    for (const name of await names(directory)) {
+      const folder = join(directory, name);
+      if (!name.startsWith('spool-') || !(await isLeft(context, owner, folder, starting))) continue;
+      await rm(folder, { recursive: true, force: true });
+      removed += 1;
+    }
+    if (owner !== OWN) await rmdir(directory).catch(() => undefined);
   }
   return removed;
+}
+
+async function isLeft(
+  { store, clock }: HttpContext,
+  owner: string,
+  folder: string,
+  starting: boolean,
+): Promise<boolean> {
+  const run = await store.runs.findOne(
+    { 'source.path': join(folder, 'feed') },
+    { sort: { createdAt: -1 }, projection: { state: 1 } },
+  );
+  if (run) return !WANTED.has(run.state);
+  if (owner === OWN) return starting;
+  const pid = Number(owner.slice(owner.lastIndexOf('_') + 1));
+  if (owner === `${hostname()}_${pid}`) return !isAlive(pid);
+  const found = await stat(join(folder, 'feed')).catch(() => stat(folder));
+  return clock.now().getTime() - found.mtimeMs >= YOUNG;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+function names(directory: string): Promise<string[]> {
+  return readdir(directory).catch(() => []);
 }

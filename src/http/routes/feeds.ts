@@ -173,7 +173,7 @@ export function feedRoutes(app: App, context: HttpContext): void {
     async (request, reply) => {
       const feed = await feedOf(context, request.params.feed);
       const settings = settingsOf(feed);
-      const upload = request.isMultipart() ? await receiveUpload(request, context.uploads) : undefined;
+      const upload = request.isMultipart() ? await receiveUpload(request, context) : undefined;
       const { preview, approve } = startOf(upload?.fields, request.body);
       const asked = { feed: feed._id, mode: settings.mode, preview, approve, by: request.principal.by };
       if (!upload) {

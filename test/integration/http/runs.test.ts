@@ -1,4 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { RunId } from '../../../src/domain/ids.ts';
 import { COMPANY, HR } from '../../harness.ts';
@@ -133,9 +135,9 @@ describe('feeds and runs by the API', () => {
     const answer = await api.ask(key, 'POST', 'feeds/hr/runs', payload.subarray(0, payload.length - 20), headers);
     expect(answer.statusCode).toBe(400);
     expect((await api.ask(key, 'GET', 'runs?limit=1000')).json<{ items: unknown[] }>().items.length).toBe(before);
-    const { uploads } = api.context;
-    const left = await api.muster.store.runs.countDocuments({ 'source.temporary': true });
-    expect(existsSync(uploads) ? readdirSync(uploads).length : 0).toBeLessThanOrEqual(left);
+    const own = join(api.context.uploads, `${hostname()}_${process.pid}`);
+    const kept = await api.muster.store.runs.countDocuments({ 'source.temporary': true });
+    expect(existsSync(own) ? readdirSync(own).length : 0).toBeLessThanOrEqual(kept);
   });
 
   test('an unknown feed or run is not found, and says nothing of others', async () => {

@@ -1,7 +1,9 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { mkdir, utimes, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { connect } from 'node:net';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { RunId } from '../../../src/domain/ids.ts';
@@ -25,7 +27,8 @@ beforeAll(async () => {
 });
 afterAll(() => api.app.close());
 
-const left = () => (existsSync(api.context.uploads) ? readdirSync(api.context.uploads) : []);
+const own = () => join(api.context.uploads, `${hostname()}_${process.pid}`);
+const left = () => (existsSync(own()) ? readdirSync(own()) : []);
 
 describe('an upload over a socket', () => {
   test('that breaks off starts no run and leaves no file', async () => {
@@ -78,23 +81,39 @@ describe('an upload over a socket', () => {
     await cancelRun(api.context, run?._id as RunId, 'test');
   }, 60_000);
 
-  test('a folder of a killed process is found by its age; one that a run still reads stays', async () => {
+  test('whose process was killed is found by its directory; what a run still reads, or may be being written, stays', async () => {
     const { uploads } = api.context;
-    const old = new Date(api.muster.clock.now().getTime() - 2 * 3_600_000);
-    const make = async (name: string, at: Date) => {
-      await mkdir(join(uploads, name), { recursive: true });
-      await writeFile(join(uploads, name, 'feed'), 'x');
-      await utimes(join(uploads, name, 'feed'), at, at);
-      await utimes(join(uploads, name), at, at);
+    const { clock } = api.muster;
+    const make = async (owner: string, name: string, age: number) => {
+      const folder = join(uploads, owner, name);
+      await mkdir(folder, { recursive: true });
+      await writeFile(join(folder, 'feed'), 'x');
+      const at = new Date(clock.now().getTime() - age);
+      await utimes(join(folder, 'feed'), at, at);
+      return join(folder, 'feed');
     };
-    for (const name of left()) await utimes(join(uploads, name), old, old);
-    await make('spool-died', old);
-    await make('spool-young', api.muster.clock.now());
-    await make('spool-wanted', old);
-    const source = { name: 'x', path: join(uploads, 'spool-wanted', 'feed'), bytes: 1, temporary: true };
+    const dead = spawnSync(process.execPath, ['-e', '']).pid;
+    await make(`${hostname()}_${dead}`, 'spool-died', 0);
+    await make(`${hostname()}_${process.ppid}`, 'spool-alive', 0);
+    await make('another-host_1', 'spool-old', 3_600_000);
+    await make('another-host_1', 'spool-young', 0);
+    const path = await make(`${hostname()}_${dead}`, 'spool-wanted', 0);
+    await make(`${hostname()}_${process.pid}`, 'spool-mine', 0);
+    const source = { name: 'x', path, bytes: 1, temporary: true };
     await requestRun(api.context, { feed: 'hr', mode: 'full', preview: true, approve: false, by: 'test', source });
-    await sweepUploads(api.context);
-    expect(left().sort()).toEqual(['spool-wanted', 'spool-young']);
+    const stays = [
+      'another-host_1/spool-young',
+      `${hostname()}_${dead}/spool-wanted`,
+      `${hostname()}_${process.ppid}/spool-alive`,
+    ];
+    const lying = () =>
+      readdirSync(uploads)
+        .flatMap((owner) => readdirSync(join(uploads, owner)).map((name) => `${owner}/${name}`))
+        .sort();
+    await sweepUploads(api.context, { starting: false });
+    expect(lying()).toEqual([...stays, `${hostname()}_${process.pid}/spool-mine`].sort());
+    await sweepUploads(api.context, { starting: true });
+    expect(lying()).toEqual(stays.sort());
   });
 });
 
