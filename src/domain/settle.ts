@@ -145,8 +145,6 @@ export function endingsOf(change: Change, structure: Structure): Ending[] {
 }
 
 /** Courses that each group gave to its members and gives no more, after a change of structure (R10). */
-export type LostCourses = ReadonlyMap<GroupId, readonly CourseId[]>;
-
 export function lostCourses(before: Structure, after: Structure, groups: readonly GroupId[]): Map<GroupId, CourseId[]> {
   const lost = new Map<GroupId, CourseId[]>();
   for (const group of groups) {

@@ -266,7 +266,6 @@ type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonl
 /** A feed's settings, complete; plain data that can be stored as JSON. */
 export type FeedSettings = DeepReadonly<z.output<typeof FeedShape>>;
 export type FeedSource = FeedSettings['source'];
-export type GroupColumnSettings = FeedSettings['groups'][number];
 
 function expected(issue: { code?: string; input?: unknown }, form: string): string | undefined {
   if (issue.code !== 'invalid_type') return undefined;

@@ -132,7 +132,7 @@ describe('nothing is left behind', () => {
     await leave(await command('redis', data));
     expect(readdirSync(data)).toEqual([]);
     await command('redis', data);
-    const [keeper] = processes().filter((line) => line.includes('keeper.ts'));
+    const keeper = processes().find((line) => line.includes('keeper.ts'));
     process.kill(Number.parseInt(keeper ?? '', 10), 'SIGKILL');
     await eventually(() => expect(readdirSync(data)).toEqual([]));
   });

@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import type { ExternalId } from '../../../src/domain/ids.ts';
 import type { AccidentName } from '../../../src/example/accidents.ts';
 import { ACCIDENTS } from '../../../src/example/accidents.ts';
 import { makeCompany } from '../../../src/example/company.ts';
@@ -29,12 +28,12 @@ async function file(night: number, accident?: AccidentName): Promise<Buffer> {
 beforeAll(async () => {
   await muster.structure({
     groups: company.groups.map(({ externalId, name, parent }) => ({
-      externalId: externalId as ExternalId,
+      externalId,
       name,
-      ...(parent && { parent: parent as ExternalId }),
-      courses: company.links.filter(({ group }) => group === externalId).map(({ course }) => course as ExternalId),
+      ...(parent && { parent }),
+      courses: company.links.filter(({ group }) => group === externalId).map(({ course }) => course),
     })),
-    courses: company.courses.map(({ externalId, name }) => ({ externalId: externalId as ExternalId, name })),
+    courses: company.courses.map(({ externalId, name }) => ({ externalId, name })),
   });
   await muster.feed(exampleFeed());
 });

@@ -1,5 +1,4 @@
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
-import type { RunId } from '../../../src/domain/ids.ts';
 import { settleBatch } from '../../../src/reconcile/settleBatch.ts';
 import { applyBatch } from '../../../src/run/applyBatch.ts';
 import { digest } from '../../../src/run/digest.ts';
@@ -58,7 +57,7 @@ describe('R24: the database is the truth, the queue is only speed', () => {
     const { run } = await muster.import(night(number));
     await sameAsUndisturbed();
     const audits = await muster.store.audit.countDocuments();
-    const batches = await muster.store.batches.find({ '_id.run': run as RunId }).toArray();
+    const batches = await muster.store.batches.find({ '_id.run': run }).toArray();
     expect(batches.length).toBeGreaterThan(0);
     for (const { _id } of batches.reverse()) {
       for (const kind of ['purge', 'expire', 'subscribe'] as const) await settleBatch(muster.context, _id, kind);
