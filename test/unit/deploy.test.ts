@@ -57,9 +57,12 @@ describe('docker-compose.yml', () => {
     }
   });
 
-  test.runIf(hasCompose)('docker compose accepts it', () => {
-    expect(execFileSync('docker', ['compose', 'config', '-q'], { env: secrets, encoding: 'utf8' })).toBe('');
-  });
+  // Where the machine has no compose plugin, the tests above are what there is.
+  if (hasCompose) {
+    test('docker compose accepts it', () => {
+      expect(execFileSync('docker', ['compose', 'config', '-q'], { env: secrets, encoding: 'utf8' })).toBe('');
+    });
+  }
 });
 
 describe('Dockerfile', () => {

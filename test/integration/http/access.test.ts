@@ -183,7 +183,7 @@ describe('R29: without log-in', () => {
   });
 });
 
-const SEES_ALL: readonly Role[] = ['administrator', 'operator'];
+const SEES_ALL: ReadonlySet<Role> = new Set(['administrator', 'operator']);
 
 describe.each(ROLES.filter((role) => role !== 'administrator'))('R29: for a key of role %s', (role) => {
   test('a route that the role may not use does not exist', async () => {
@@ -195,16 +195,14 @@ describe.each(ROLES.filter((role) => role !== 'administrator'))('R29: for a key 
     }
   });
 
-  test.skipIf(SEES_ALL.includes(role))(
-    'foreign and absent objects look the same, to the last byte, and are named nowhere',
-    async () => {
-      for (const route of routes().filter((route) => mayUse(role, route))) {
-        const [foreign, absent] = [await ask(keys[role], route, 'foreign'), await ask(keys[role], route, 'absent')];
-        expect({ route, ...same(foreign) }).toEqual({ route, ...same(absent) });
-        expect(foreign.body).not.toContain('foreign');
-      }
-    },
-  );
+  test('foreign and absent objects look the same, to the last byte, and are named nowhere', async () => {
+    // To an operator nothing is foreign.
+    for (const route of SEES_ALL.has(role) ? [] : routes().filter((route) => mayUse(role, route))) {
+      const [foreign, absent] = [await ask(keys[role], route, 'foreign'), await ask(keys[role], route, 'absent')];
+      expect({ route, ...same(foreign) }).toEqual({ route, ...same(absent) });
+      expect(foreign.body).not.toContain('foreign');
+    }
+  });
 
   test('own objects are there, without a word of what is not seen', async () => {
     for (const route of routes().filter((route) => mayUse(role, route))) {
