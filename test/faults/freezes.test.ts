@@ -65,13 +65,18 @@ async function isStopped(pid: number): Promise<void> {
   while (!/^State:\s+T/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))) await pause(5);
 }
 
+const nightOf = (time: number): Night => (time % 2 === 0 ? 2 : 1);
+
 describe('a process that was taken for dead wakes, and its late writes are refused', () => {
   const times = ALL ? 40 : 3;
   test(
     'fault 4: frozen by SIGSTOP for longer than its lock',
     async () => {
+      const { world } = slot;
       for (let time = 0; time < times; time += 1)
-        await overtake(time % 2 === 0 ? 2 : 1, await anywhere(time % 2 === 0 ? 2 : 1), 'SIGSTOP');
+        expect(await overtake(nightOf(time), await anywhere(nightOf(time)), 'SIGSTOP')).toEqual(
+          world.undisturbed(nightOf(time)),
+        );
       figure('4', 'stop', `${times} points, frozen for longer than twice the lock; duplicate effects 0`);
     },
     ALL ? 1_200_000 : 120_000,
@@ -82,7 +87,9 @@ describe('a process that was taken for dead wakes, and its late writes are refus
     async () => {
       const stall = ALL ? 6_000 : 2_000;
       const points = ALL ? 10 : 1;
-      for (let time = 0; time < points; time += 1) await overtake(2, await anywhere(2), { block: stall });
+      for (let time = 0; time < points; time += 1) {
+        expect(await overtake(2, await anywhere(2), { block: stall })).toEqual(slot.world.undisturbed(2));
+      }
       figure(
         '5',
         'block',

@@ -41,21 +41,32 @@ async function nightWith(night: Night, steps: Steps, what: string): Promise<numb
   return commands;
 }
 
-/** Both nights, with a fault at one command after the other: `ALL`, or some of each. Gives how often it came to be. */
-async function atCommands(fault: (at: number) => Steps, some: number): Promise<number> {
+/** What is done at the n-th of the commands that fit. */
+function at(n: number, fits: (command: Command) => boolean, act: (command: Command) => Promise<void> | void) {
+  let met = 0;
+  return (command: Command): Promise<void> | void => {
+    if (!fits(command)) return;
+    met += 1;
+    if (met === n) return act(command);
+  };
+}
+
+/** Both nights, with a fault at one after the other of the commands that fit: `ALL`, or some of each. Gives how many. */
+async function atCommands(fits: (command: Command) => boolean, fault: (n: number) => Steps, some: number) {
   let points = 0;
   for (const night of [1, 2] as const) {
-    const length = await nightWith(night, {}, 'no fault');
-    const chosen = ALL
-      ? Array.from({ length }, (_, at) => at + 1)
-      : Array.from({ length: some }, () => 1 + random.below(length));
-    for (const at of chosen) {
-      await nightWith(night, fault(at), `command ${at}`);
+    let length = 0;
+    await nightWith(night, { before: (command) => void (length += fits(command) ? 1 : 0) }, 'no fault');
+    const all = Array.from({ length }, (_, place) => place + 1);
+    for (const n of ALL ? all : all.slice(0, some).map(() => 1 + random.below(length))) {
+      await nightWith(night, fault(n), `command ${n}`);
       points += 1;
     }
   }
   return points;
 }
+
+const isAny = ({ name }: Command): boolean => name !== 'abortTransaction';
 
 /** Commands that write, and whose write concern is their own. */
 function isAcknowledged({ name, inTransaction }: Command): boolean {
@@ -69,14 +80,9 @@ describe('MongoDB in trouble: what was to be written is written once', () => {
   test(
     'fault 21: a passing error at any command',
     async () => {
-      const conflict = (at: number): Steps => ({
-        before: async ({ number, name }) => {
-          if (number === at && name !== 'abortTransaction') {
-            await failPoint('failCommand', { times: 1 }, { failCommands: [name], errorCode: 112 });
-          }
-        },
-      });
-      const points = await atCommands(conflict, 3);
+      const conflict = ({ name }: Command) =>
+        failPoint('failCommand', { times: 1 }, { failCommands: [name], errorCode: 112 });
+      const points = await atCommands(isAny, (n) => ({ before: at(n, isAny, conflict) }), 3);
       expect(points).toBeGreaterThan(0);
       figure('21', 'error', `${points} points, 0 bad`);
     },
@@ -86,12 +92,10 @@ describe('MongoDB in trouble: what was to be written is written once', () => {
   test(
     'fault 22: the reply of any command is lost',
     async () => {
-      const lost = (at: number): Steps => ({
-        after: ({ number }) => {
-          if (number === at) throw new mongo.MongoNetworkError('the connection was closed before the reply had come');
-        },
-      });
-      const points = await atCommands(lost, 3);
+      const lost = () => {
+        throw new mongo.MongoNetworkError('the connection was closed before the reply had come');
+      };
+      const points = await atCommands(isAny, (n) => ({ after: at(n, isAny, lost) }), 3);
       expect(points).toBeGreaterThan(0);
       figure('22', 'reply', `${points} points, 0 bad`);
     },
@@ -101,16 +105,10 @@ describe('MongoDB in trouble: what was to be written is written once', () => {
   test(
     'fault 23: a write whose outcome is unknown',
     async () => {
-      let points = 0;
-      const unknown = (at: number): Steps => ({
-        before: async (command) => {
-          if (command.number !== at || !isAcknowledged(command)) return;
-          points += 1;
-          const writeConcernError = { code: 64, errmsg: 'waiting for replication timed out' };
-          await failPoint('failCommand', { times: 1 }, { failCommands: [command.name], writeConcernError });
-        },
-      });
-      await atCommands(unknown, 4);
+      const writeConcernError = { code: 64, errmsg: 'waiting for replication timed out' };
+      const unknown = ({ name }: Command) =>
+        failPoint('failCommand', { times: 1 }, { failCommands: [name], writeConcernError });
+      const points = await atCommands(isAcknowledged, (n) => ({ before: at(n, isAcknowledged, unknown) }), 2);
       expect(points).toBeGreaterThan(0);
       figure('23', 'outcome', `${points} points, 0 bad`);
     },
@@ -123,12 +121,12 @@ describe('MongoDB in trouble: what was to be written is written once', () => {
       const times = ALL ? 20 : 1;
       let slowest = 0;
       for (let kill = 0; kill < times; kill += 1) {
-        const at = 20 + random.below(100);
+        const place = 20 + random.below(100);
         let back: Promise<number> | undefined;
         await world.reset(2);
         const interception = intercept(world.engine.store, {
           before: ({ number }) => {
-            if (number === at) back = killAndRestart();
+            if (number === place) back = killAndRestart();
           },
         });
         await world.engine.work();
@@ -137,7 +135,7 @@ describe('MongoDB in trouble: what was to be written is written once', () => {
         const returned = await back;
         await world.engine.recover(60_000);
         if (returned) slowest = Math.max(slowest, performance.now() - returned);
-        expect(await world.goOn(2), `seed ${random.seed}: killed at command ${at}`).toEqual(world.undisturbed(2));
+        expect(await world.goOn(2), `seed ${random.seed}: killed at command ${place}`).toEqual(world.undisturbed(2));
       }
       figure(
         '17',
@@ -157,10 +155,15 @@ describe('MongoDB in trouble: what was to be written is written once', () => {
 
   test('fault 25: write conflicts at random', async () => {
     let aborted = 0;
-    await failPoint('WTWriteConflictException', { activationProbability: 0.01 });
+    await failPoint('WTWriteConflictException', { activationProbability: 0.02 });
     const counting: Steps = { before: ({ name }) => void (aborted += name === 'abortTransaction' ? 1 : 0) };
     const then = performance.now();
-    await nightWith(2, counting, 'write conflicts').finally(() => failPoint('WTWriteConflictException', 'off'));
+    try {
+      await nightWith(2, counting, 'write conflicts');
+    } finally {
+      await failPoint('WTWriteConflictException', 'off');
+    }
+    expect(aborted).toBeGreaterThan(0);
     figure('25', 'conflicts', `${aborted} transactions tried again, at its end after ${secondsSince(then)}`);
   }, 120_000);
 

@@ -21,7 +21,7 @@ export class Commands {
     const client = store.connection.getClient();
     client.on('commandStarted', ({ requestId }) => numbers.set(requestId, this.#began('mongodb')));
     client.on('commandSucceeded', ({ requestId }) => this.#ended('mongodb', numbers.get(requestId)));
-    const send = Reflect.get(Redis.prototype, 'sendCommand') as typeof Redis.prototype.sendCommand;
+    const send = Reflect.get(Redis.prototype, 'sendCommand');
     const [began, ended] = [() => this.#began('redis'), (number: number) => this.#ended('redis', number)];
     Redis.prototype.sendCommand = function (command, stream) {
       const number = began();

@@ -61,7 +61,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   },
   23: { fault: 'unknown outcome of write N', made: 'fail point `failCommand`, WriteConcernFailed after the write' },
   24: { fault: 'slow database', made: 'fail point with `blockConnection`' },
-  25: { fault: 'random write conflicts', made: 'fail point `WTWriteConflictException`, 1 in 100' },
+  25: { fault: 'random write conflicts', made: 'fail point `WTWriteConflictException`, 2 in 100' },
   26: { fault: '50 writers of one learner, 50 of one group', made: 'parallel' },
   27: { fault: 'transaction over its lifetime', made: '`transactionLifetimeLimitSeconds` lowered', otherwise: NOT_YET },
   28: { fault: "database's disk full", made: 'small tmpfs', otherwise: NOT_YET },
