@@ -35,6 +35,8 @@ export async function openFeed(file: SourceFile, settings: FeedSettings): Promis
 export class FeedReader {
   readonly layout: Layout;
   readonly bytes: number;
+  /** Place of the column with the learner's External ID. */
+  readonly idColumn: number;
   readonly #file: SourceFile;
   readonly #mapper: Mapper;
   /** Bytes of one read; of a small file one more than it has, so that the first read sees its end. */
@@ -46,6 +48,7 @@ export class FeedReader {
     this.bytes = file.bytes;
     this.#chunk = Math.min(CHUNK, file.bytes + 1);
     this.layout = layout;
+    this.idColumn = layout.headers.indexOf(settings.learner.externalId.column);
     this.#mapper = compileMapping(settings, layout.headers, layout.delimiter);
   }
 

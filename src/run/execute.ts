@@ -13,7 +13,13 @@ import { type FeedSettings, policyOf } from '../settings/feed.ts';
 import { reserve } from '../store/counters.ts';
 import { isDuplicateKey, isTransient } from '../store/failures.ts';
 import { readFeedDoc, readWindowOption, settingsOf } from '../store/feeds.ts';
-import { learnerIdsByExternalId, learnersById, learnersHeldBy, learnersToLookAt } from '../store/learners.ts';
+import {
+  externalIdsOf,
+  learnerIdsByExternalId,
+  learnersById,
+  learnersHeldBy,
+  learnersToLookAt,
+} from '../store/learners.ts';
 import type { Applied, FeedDoc, RunDoc } from '../store/models.ts';
 import { ofRun } from '../store/outbox.ts';
 import { moveRun, readRun, supersedeHeld } from '../store/runs.ts';
@@ -23,11 +29,12 @@ import { readStructure } from '../store/structure.ts';
 import { readTable, writeTable } from '../store/tables.ts';
 import { finishRun } from './advance.ts';
 import { contestedEmails } from './emails.ts';
+import { hidesOne } from './hidden.ts';
 import { LearnerSet } from './learnerSet.ts';
 import { withNewGroups } from './newGroups.ts';
 import { countEvent, NO_SUBSCRIPTIONS, type Outcome, type SubscriptionCounts } from './outcome.ts';
 import { planRun, type RunPlan } from './planRun.ts';
-import { type Reading, readClaims } from './read.ts';
+import { type ReadInput, type Reading, readClaims } from './read.ts';
 import type { RowMap } from './rowMap.ts';
 import { simulate } from './simulate.ts';
 import { attemptOf, startApplying } from './start.ts';
@@ -143,7 +150,7 @@ async function readAndPlan(services: Services, run: RunDoc, file: SourceFile): P
   const rowTable = table && RowTable.fromParts(table);
   const policy = policyOf(settings);
   const anybody = (await store.learners.estimatedDocumentCount()) > 0;
-  const reading = await readClaims({
+  const { reading, compared } = await readSafely(services, {
     reader,
     policy,
     structure,
@@ -170,7 +177,7 @@ async function readAndPlan(services: Services, run: RunDoc, file: SourceFile): P
     policy,
     structure: withNewGroups(structure, reading.newGroups),
     reading,
-    candidates: await candidatesOf(services, feed, comparable, rowTable, reading, lookAgain),
+    candidates: await candidatesOf(services, feed, comparable && compared, rowTable, reading, lookAgain),
     windowOption: await readWindowOption(store),
     newLearnerIds: (count) => newIds('learners', count),
     now: planStart,
@@ -218,6 +225,23 @@ async function readAndPlan(services: Services, run: RunDoc, file: SourceFile): P
     ...(run.preview && { unset: ['lease'] }),
   });
   if (moved && !run.preview) await decide(services, planned, outcome);
+}
+
+/**
+ * Reads by the hashes of last night's rows; where a collision of hashes has hidden a row of somebody from whom
+ * something would be taken away, reads every row instead (docs/decisions/0002-row-hashes.md). `compared`: false where
+ * every row was read, so that `lost` tells nothing.
+ */
+export async function readSafely(
+  { store, log }: Pick<Services, 'store' | 'log'>,
+  input: ReadInput,
+): Promise<{ reading: Reading; compared: boolean }> {
+  const reading = await readClaims(input);
+  if (!input.known || reading.fewer.size === 0) return { reading, compared: true };
+  const names = await externalIdsOf(store, [...reading.fewer]);
+  if (!(await hidesOne(input.reader, input.hashKey, reading, names))) return { reading, compared: true };
+  log.warn('two rows of the feed have one hash; every row is read');
+  return { reading: await readClaims({ ...input, known: undefined }), compared: false };
 }
 
 /** What becomes of a complete plan: held, done already, or applied. */

@@ -46,6 +46,8 @@ export interface Reading {
   readonly rejections: Rejection[];
   /** Learners of the last applied run of whom a row is gone (they may have other rows). */
   readonly lost: LearnerSet;
+  /** Those of `lost` of whom fewer rows have come than gone: the only ones from whom something may be taken away. */
+  readonly fewer: LearnerSet;
   readonly newGroups: ReadonlyMap<GroupId, NewGroup>;
   /** Hash and learner of each data row; rows of new claims have no learner yet. */
   readonly rowMap: RowMap;
@@ -101,9 +103,13 @@ class Claiming {
     const matcher = known?.matcher();
     const knownRows = await this.#detect(matcher);
     const { sha256 } = reader;
-    const lost = new LearnerSet();
-    if (matcher && known) for (const at of matcher.unmatched()) lost.add(known.learner(at) as LearnerId);
-    if (knownRows > 0) await this.#readDirty(lost);
+    const gone = new Map<LearnerId, number>();
+    for (const at of matcher?.unmatched() ?? []) {
+      const learner = known?.learner(at) as LearnerId;
+      gone.set(learner, (gone.get(learner) ?? 0) + 1);
+    }
+    const lost = new LearnerSet(gone.keys());
+    if (knownRows > 0) await this.#readDirty(lost, gone);
     const marks = this.#crowd?.gathered();
     if (marks) await this.#readAgain(marks, (claims) => this.#keep(claims));
 
@@ -118,6 +124,7 @@ class Claiming {
       alone: () => this.#alone(marks, groupIds),
       rejections: this.#rejections,
       lost,
+      fewer: new LearnerSet(gone.keys()),
       newGroups,
       rowMap: this.#rowMap,
       firstRow: this.#first,
@@ -199,11 +206,14 @@ class Claiming {
   }
 
   /** Known rows of learners at whom to look: a learner's claim is the union of all of his rows. */
-  async #readDirty(lost: LearnerSet): Promise<void> {
+  async #readDirty(lost: LearnerSet, gone: Map<LearnerId, number>): Promise<void> {
     const dirty = this.#dirty;
     for (const id of lost) dirty.add(id);
     const named = [...this.#byLearner.keys(), ...this.#rejections.flatMap(({ externalId }) => externalId ?? [])];
-    for (const id of (await this.#in.idsOf(named)).values()) dirty.add(id);
+    for (const [externalId, id] of await this.#in.idsOf(named)) {
+      dirty.add(id);
+      if ((this.#byLearner.get(externalId)?.length ?? 0) >= (gone.get(id) ?? 0)) gone.delete(id);
+    }
     const wanted = otherRows(this.#rowMap, dirty);
     if (!wanted) return;
     this.#repeated -= forget(this.#rowMap, wanted);

@@ -93,6 +93,17 @@ export async function learnerIdsByExternalId(
   return found;
 }
 
+/** Who of these learners has which External ID. */
+export async function externalIdsOf(store: Store, ids: readonly LearnerId[]): Promise<Map<ExternalId, LearnerId>> {
+  const found = new Map<ExternalId, LearnerId>();
+  for (let at = 0; at < ids.length; at += 5_000) {
+    const filter = { _id: { $in: ids.slice(at, at + 5_000) } };
+    const docs = store.learners.find(filter, { projection: { externalId: 1 }, batchSize: AT_ONCE });
+    for (const { _id, externalId } of await docs.toArray()) if (externalId !== undefined) found.set(externalId, _id);
+  }
+  return found;
+}
+
 /** Everybody whom the feed names or holds in a group: a scan, for when there is no packed table to tell. */
 export async function learnersHeldBy(store: Store, feed: SourceName): Promise<LearnerId[]> {
   const docs = await store.learners
