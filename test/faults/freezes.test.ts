@@ -17,7 +17,7 @@ const LOCK = 400;
 let slot: Slot;
 beforeAll(async () => {
   slot = await Slot.open({ ...servers, lock: LOCK });
-}, 120_000);
+}, 300_000);
 afterAll(() => slot.close());
 
 /** A point anywhere in a night. */
@@ -79,7 +79,7 @@ describe('a process that was taken for dead wakes, and its late writes are refus
         );
       figure('4', 'stop', `${times} points, frozen for longer than twice the lock; duplicate effects 0`);
     },
-    ALL ? 1_200_000 : 120_000,
+    ALL ? 1_200_000 : 300_000,
   );
 
   test(
@@ -96,6 +96,6 @@ describe('a process that was taken for dead wakes, and its late writes are refus
         `${points} points, blocked for ${stall / LOCK} times the lock (as 150 s in production); duplicate effects 0`,
       );
     },
-    ALL ? 600_000 : 120_000,
+    ALL ? 600_000 : 300_000,
   );
 });

@@ -17,7 +17,7 @@ const servers = [freshDatabase(), freshDatabase()];
 let slots: Slot[];
 beforeAll(async () => {
   slots = await Promise.all(servers.map((options) => Slot.open(options)));
-}, 120_000);
+}, 300_000);
 afterAll(() => Promise.all(slots.map((slot) => slot.close())), 60_000);
 
 interface Sequence {
@@ -133,6 +133,6 @@ describe('R24: a run goes on after its process was killed, and ends as the undis
       expect(killedOnce).toBeGreaterThan(0);
       figure('2', 'pairs', `${pairs.length} seeded pairs (${figures.pairs} killed twice), 0 bad`);
     },
-    ALL ? 1_800_000 : 120_000,
+    ALL ? 1_800_000 : 300_000,
   );
 });

@@ -15,11 +15,11 @@ let world: World;
 beforeAll(async () => {
   mongod = await OwnMongod.start();
   world = await World.open({ ...servers, mongodbUri: mongod.uri('muster') });
-}, 120_000);
+}, 300_000);
 afterAll(async () => {
   await world.close();
   await mongod.close();
-}, 60_000);
+}, 300_000);
 afterEach(() => failPoint('failCommand', 'off'));
 
 async function failPoint(name: string, mode: unknown, data?: Record<string, unknown>): Promise<void> {
@@ -75,7 +75,7 @@ function isAcknowledged({ name, inTransaction }: Command): boolean {
 const WRITES = new Set(['insert', 'update', 'delete', 'findAndModify']);
 
 describe('MongoDB in trouble: what was to be written is written once', () => {
-  const time = ALL ? 2_400_000 : 120_000;
+  const time = ALL ? 2_400_000 : 300_000;
 
   test(
     'fault 21: a passing error at any command',
@@ -143,7 +143,7 @@ describe('MongoDB in trouble: what was to be written is written once', () => {
         `${times} kills, 0 acknowledged writes lost; at its end at most ${(slowest / 1000).toFixed(1)} s after the return`,
       );
     },
-    ALL ? 1_200_000 : 120_000,
+    ALL ? 1_200_000 : 300_000,
   );
 
   async function killAndRestart(): Promise<number> {
@@ -165,7 +165,7 @@ describe('MongoDB in trouble: what was to be written is written once', () => {
     }
     expect(aborted).toBeGreaterThan(0);
     figure('25', 'conflicts', `${aborted} transactions tried again, at its end after ${secondsSince(then)}`);
-  }, 120_000);
+  }, 300_000);
 
   test(
     'fault 24: the database is slow: what waits does not fill the memory',
@@ -189,7 +189,7 @@ describe('MongoDB in trouble: what was to be written is written once', () => {
         }, 50);
         await large.engine.work();
         await large.engine.import(large.path(1));
-        await large.engine.recover(120_000);
+        await large.engine.recover(300_000);
         clearInterval(watch);
         const grown = Math.round((peak - before) / 1_048_576);
         expect(grown).toBeLessThan(256);
@@ -199,6 +199,6 @@ describe('MongoDB in trouble: what was to be written is written once', () => {
         await large.close();
       }
     },
-    ALL ? 600_000 : 120_000,
+    ALL ? 600_000 : 300_000,
   );
 });

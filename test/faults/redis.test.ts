@@ -23,11 +23,11 @@ beforeAll(async () => {
   const log = pino({ level: 'warn' }, { write: (line: string) => void said.push(JSON.parse(line)) });
   const clock = { now: () => new Date(Date.now() + skipped) };
   world = await World.open({ ...servers, redisUrl: redis.url, log, clock });
-}, 120_000);
+}, 300_000);
 afterAll(async () => {
   await world.close();
   await redis.close();
-}, 60_000);
+}, 300_000);
 
 /** Runs the night with workers up, and calls `fault` after the MongoDB command of that number. False: it never came. */
 async function nightWith(night: Night, at: number, fault: () => Promise<void>): Promise<boolean> {
@@ -127,7 +127,7 @@ describe('R24: losing Redis loses nothing', () => {
       }
       figure('11', 'flush', `${points} points, 0 bad`);
     },
-    ALL ? 1_200_000 : 120_000,
+    ALL ? 1_200_000 : 300_000,
   );
 
   test('fault 12: Redis is full: work waits, says so, and goes on when there is room', async () => {
@@ -150,5 +150,5 @@ describe('R24: losing Redis loses nothing', () => {
     expect(run.state).toBe('applying');
     expect(await world.goOn(2)).toEqual(world.undisturbed(2));
     figure('12', 'full', `waits and says so; nothing lost; at its end ${secondsSince(then)} after there was room`);
-  }, 60_000);
+  }, 300_000);
 });
