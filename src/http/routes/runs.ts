@@ -1,8 +1,9 @@
 import { Readable } from 'node:stream';
 import { z } from 'zod';
 import { NotFound } from '../../domain/errors.ts';
-import type { RunId } from '../../domain/ids.ts';
-import { approveRun, cancelRun, rejectRun } from '../../run/approval.ts';
+import type { LearnerId, RunId } from '../../domain/ids.ts';
+import type { PlanPart } from '../../domain/planPart.ts';
+import { approveRun, cancelRun, planAgain, rejectRun, StalePlan } from '../../run/approval.ts';
 import { enqueueRun } from '../../run/enqueue.ts';
 import { reportOf } from '../../run/report.ts';
 import { undoRun } from '../../run/undo.ts';
@@ -17,7 +18,8 @@ import { decodeCursor, encodeCursor, Paging, pageFrom, pageOf } from '../cursors
 import { streamRun } from '../events.ts';
 import { may, OPERATORS } from '../principal.ts';
 import { PROBLEMS, stream } from '../shapes/common.ts';
-import { RejectedRowShape, RunChange, RunReport, RunStateShape, RunSummary } from '../shapes/runs.ts';
+import { Approval, RejectedRowShape, RunChange, RunReport, RunStateShape, RunSummary } from '../shapes/runs.ts';
+import { learnerIn, type Sight, sightOf } from '../sight.ts';
 
 const tags = ['runs'];
 const params = z.object({ run: z.string().max(40) });
@@ -131,16 +133,25 @@ export function runRoutes(app: App, context: HttpContext): void {
       config: write,
       schema: {
         tags,
-        summary: 'Applies a held plan, as it was shown',
+        summary: 'Applies a held plan as it was shown, whole or in part',
+        description:
+          'Where what the plan was made from has changed since, it is planned and guarded anew: the answer is then the report of the new run, which `location` names.',
         params,
+        body: Approval.nullish(),
         response: { 202: RunReport, ...PROBLEMS },
       },
     },
-    async ({ params, principal }, reply) => {
-      const run = await approveRun(context, (await runOf(context, params.run))._id, principal.by);
+    async ({ params, body, principal }, reply) => {
+      const { _id } = await runOf(context, params.run);
+      const part = body ? await partOf(context, body, await sightOf(context, principal)) : undefined;
+      const run = await approveRun(context, _id, principal.by, part).catch(async (error: unknown) => {
+        const again = error instanceof StalePlan ? await planAgain(context, _id, principal.by) : undefined;
+        if (!again) throw error;
+        return again;
+      });
       // Where Redis cannot be reached the workers' relay finds the batches.
       await enqueueRun(store, context.queues, run._id).catch(() => undefined);
-      reply.code(202);
+      reply.code(202).header('location', `/api/v1/runs/${run._id}`);
       return reportOf(store, run);
     },
   );
@@ -219,4 +230,12 @@ async function runOf({ store }: HttpContext, id: string): Promise<RunDoc> {
   const run = await readRun(store, id as RunId);
   if (!run) throw new NotFound(`There is no run ${id}.`);
   return run;
+}
+
+async function partOf(context: HttpContext, body: z.output<typeof Approval>, sight: Sight): Promise<PlanPart> {
+  if ('only' in body) return { kind: 'only', rows: new Set(body.only) };
+  if (!('except' in body)) return { kind: 'without-removals' };
+  const learners = new Set<LearnerId>();
+  for (const text of body.except) learners.add((await learnerIn(context, sight, text)).id);
+  return { kind: 'except', learners };
 }

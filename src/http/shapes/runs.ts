@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { ChangeView } from '../../run/views/changesView.ts';
 import type { RunSummary as Summary } from '../../run/views/runView.ts';
-import { Counts, list, WindowShape } from './common.ts';
+import { Counts, list, Reference, WindowShape } from './common.ts';
 
 export const RunStateShape = z.enum([
   'queued',
@@ -91,3 +91,12 @@ export const RunChange = z.object({
 }) satisfies z.ZodType<ChangeView>;
 
 export const RejectedRowShape = z.object({ row: number, code: z.string(), message: z.string() });
+
+/** A part of a held plan; the rest is left to the next run. */
+export const Approval = z.union([
+  z.strictObject({ withoutRemovals: z.literal(true) }),
+  /** Only what these rows of the file say. */
+  z.strictObject({ only: z.array(z.number().int().min(1)).min(1).max(100_000) }),
+  /** Without these learners. */
+  z.strictObject({ except: z.array(Reference).min(1).max(10_000) }),
+]);

@@ -91,6 +91,31 @@ describe('feeds and runs by the API', () => {
     expect((await api.ask(key, 'POST', `runs/${run}/reject`)).statusCode).toBe(409);
   });
 
+  test('a held plan is approved without its removals', async () => {
+    await upload(rows(12), { approve: 'true' });
+    const header = 'EmployeeID,Mail,FirstName,LastName,Status,Groups';
+    const run = await upload(`${header}\n1,p1@example.org,A,B,A,sector-a\n50,p50@example.org,A,B,A,sector-b\n`);
+    answered(400, await api.ask(key, 'POST', `runs/${run}/approve`, { withoutRemovals: false }));
+    answered(404, await api.ask(key, 'POST', `runs/${run}/approve`, { except: ['nobody'] }));
+    answered(202, await api.ask(key, 'POST', `runs/${run}/approve`, { withoutRemovals: true }));
+    await api.muster.settled(run);
+    expect(await api.muster.memberships('50')).toEqual(['sector-b: hr']);
+    expect(await api.muster.memberships('2')).toEqual(['sector-a: hr']);
+  });
+
+  test('R25: a run is undone by a run', async () => {
+    const { items } = answered(200, await api.ask(key, 'GET', 'runs?limit=1')).json<{ items: { run: string }[] }>();
+    const undone = answered(202, await api.ask(key, 'POST', `runs/${items[0]?.run}/undo`, { approve: true })).json<{
+      run: RunId;
+    }>();
+    await api.muster.settled(undone.run);
+    expect(answered(200, await api.ask(key, 'GET', `runs/${undone.run}`)).json()).toMatchObject({
+      kind: 'undo',
+      state: 'completed',
+    });
+    expect(await api.muster.memberships('50')).toEqual([]);
+  });
+
   test('rejected rows come back as the file had them', async () => {
     const run = await upload(
       'EmployeeID,Mail,FirstName,LastName,Status,Groups\n1,p1@example.org,A,B,A,sector-a\n2,p2@example.org,A,"B, Jr.",A,SECTOR-A\n',
