@@ -11,7 +11,8 @@ export function isPermanent(error: unknown): boolean {
 export function isTransient(error: unknown): boolean {
   if (!(error instanceof mongo.MongoError) || error instanceof mongo.MongoInvalidArgumentError) return false;
   if (error.hasErrorLabel('TransientTransactionError') || error.hasErrorLabel('RetryableWriteError')) return true;
-  return !(error instanceof mongo.MongoServerError) || TRANSIENT.has(Number(error.code));
+  // What the server refuses has a code; a bulk write that lost its connection is a server's error without one.
+  return !(error instanceof mongo.MongoServerError) || error.code === undefined || TRANSIENT.has(Number(error.code));
 }
 
 // HostUnreachable, HostNotFound, LockTimeout, MaxTimeMSExpired, WriteConcernFailed, NetworkTimeout, ShutdownInProgress, WriteConflict,
