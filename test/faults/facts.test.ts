@@ -106,7 +106,7 @@ describe('jobs look at what is true now', () => {
     const before = await Promise.all([learners, runs, outbox].map(async (one) => (await one.indexes()).length));
     for (const one of [learners, runs, outbox]) await one.dropIndexes();
     const script = await workerScript();
-    const children = Array.from({ length: 4 }, () => new Child(script, options));
+    const children = Array.from({ length: 4 }, () => new Child(script, { ...options, lock: 5_000 }));
     const ends = await Promise.all(children.map((child) => child.carryOut({ task: 'recover', path: '' })));
     await Promise.all(children.map((child) => child.kill()));
     await expireTransactions(engine.store, childrenOf(options.prefix));
