@@ -1,13 +1,14 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 const ROOT = resolve(import.meta.dirname, '..');
-/** Below node_modules, so that the compiled files find the packages as the built product does. */
-const OUT = join(ROOT, 'node_modules', '.cache', 'muster-bench');
+/** One bench's own, below node_modules, so that the compiled files find the packages as the built product does. */
+const OUT = join(ROOT, 'node_modules', '.cache', 'muster-bench', String(process.pid));
 
 /** Compiles product and bench to plain JavaScript: what is measured runs in Node as shipped, with no loader beside it. */
 export function compile(): string {
+  process.once('exit', () => rmSync(OUT, { recursive: true, force: true }));
   mkdirSync(OUT, { recursive: true });
   writeFileSync(join(OUT, 'package.json'), '{ "type": "module" }\n');
   const project = join(OUT, 'tsconfig.json');
