@@ -22,3 +22,6 @@ async function act({ name, order }: { name: TaskName; order: never }): Promise<A
   const task = (await tasks[name]()) as Task<never>;
   return task(cast, order);
 }
+
+// The bench was ended while this side was at work.
+process.on('disconnect', () => process.exit(1));

@@ -40,7 +40,7 @@ export function layoutOf(
     settings.format.delimiter === 'auto'
       ? delimiterOf(decode(sample, encoding), whole, needed)
       : settings.format.delimiter;
-  const splitter = createSplitter({ delimiter: delimiter.charCodeAt(0), key: NO_KEY }, 'plain');
+  const splitter = createSplitter({ delimiter: delimiter.charCodeAt(0), key: NO_KEY });
   const rows = splitter.push(sample);
   const first = Array.from({ length: rows.count }, (_, row) => row).find((row) => rows.end[row] !== rows.start[row]);
   if (first === undefined) {
