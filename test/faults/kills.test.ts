@@ -107,6 +107,7 @@ describe('R24: a run goes on after its process was killed, and ends as the undis
       });
       expect(figures.points).toBeGreaterThan(0);
       figure('1', 'kills', `${figures.points} points, 0 bad`);
+      figure('40', 'kills', `${figures.whole} of those kills came before a purge was done, 0 learners torn`);
     },
     240_000,
   );
