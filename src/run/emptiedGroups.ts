@@ -11,7 +11,7 @@ export async function dropEmptiedGroups(
   run: { readonly _id: RunId; readonly by: string; readonly source: { readonly name: string } },
   ids: readonly GroupId[],
 ): Promise<void> {
-  const docs = await store.groups.find({ _id: { $in: ids as GroupId[] }, courses: [] }, { session }).toArray();
+  const docs = await store.groups.find({ _id: { $in: ids }, courses: [] }, { session }).toArray();
   const dropped = [];
   // Those below go first, so that the ones above are empty then.
   for (const doc of docs.sort((a, b) => b._id - a._id)) {
