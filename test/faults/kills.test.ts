@@ -69,8 +69,8 @@ async function lengths(night: Night): Promise<Counts> {
 }
 
 describe('R24: a run goes on after its process was killed, and ends as the undisturbed one', () => {
-  test.runIf(ALL)(
-    'fault 1: before and after every MongoDB and Redis command, until a run ends unharmed',
+  test.each(ALL ? ['all points'] : [])(
+    'fault 1, %s: before and after every MongoDB and Redis command, until a run ends unharmed',
     async () => {
       await shared(SEQUENCES, async (slot, { night, server, when }) => {
         for (let at = 1; ; at += 1) {
@@ -94,8 +94,8 @@ describe('R24: a run goes on after its process was killed, and ends as the undis
     3_600_000,
   );
 
-  test.skipIf(ALL)(
-    'faults 1 and 40: at a sample of the commands; a purge is all or nothing of each learner',
+  test.each(ALL ? [] : ['a sample'])(
+    'faults 1 and 40, %s of the commands: a purge is all or nothing of each learner',
     async () => {
       const counts = { 1: await lengths(1), 2: await lengths(2) };
       const points = Array.from({ length: SAMPLE.points }, () => {

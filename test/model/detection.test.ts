@@ -135,6 +135,7 @@ async function planOf(name: string, text: string, path: Path) {
   const candidates: Iterable<LearnerId> = known
     ? new Set([...reading.lost, ...lookAgain])
     : await learnersHeldBy(store, name);
+  let nextId = 8_000_000;
   const run = { ...blankRun(await newRunId(store), 'feed', 'test', name, clock.now()), attempt: 1 };
   const plan = await planRun({
     store,
@@ -145,7 +146,10 @@ async function planOf(name: string, text: string, path: Path) {
     reading,
     candidates,
     windowOption: () => 'expire',
-    newLearnerIds: async () => 8_000_000,
+    newLearnerIds: async (count) => {
+      nextId += count;
+      return nextId - count;
+    },
     now: clock.now(),
   });
   const batches = await store.batches.find({ _id: attemptOf(run) }).toArray();
