@@ -224,7 +224,8 @@ async function readAndPlan(services: Services, run: RunDoc, file: SourceFile): P
     },
     ...(run.preview && { unset: ['lease'] }),
   });
-  if (moved && !run.preview) await decide(services, planned, outcome);
+  if (!moved) await dropOvertaken(services, run, tableId);
+  else if (!run.preview) await decide(services, planned, outcome);
 }
 
 /**
@@ -242,6 +243,12 @@ export async function readSafely(
   if (!(await hidesOne(input.reader, input.hashKey, reading, names))) return { reading, compared: true };
   log.warn('two rows of the feed have one hash; every row is read');
   return { reading: await readClaims({ ...input, known: undefined }), compared: false };
+}
+
+/** A reader that was taken for dead, or whose run was cancelled, wakes with a plan that nobody waits for. */
+async function dropOvertaken({ store }: Services, run: RunDoc, table: string): Promise<void> {
+  await store.tables.deleteMany({ _id: { $gte: { table, part: 0 }, $lt: { table, part: Number.MAX_SAFE_INTEGER } } });
+  await store.batches.deleteMany({ _id: attemptOf(run) });
 }
 
 /** What becomes of a complete plan: held, done already, or applied. */

@@ -31,7 +31,7 @@ const OFF = [
     'rejectedPercent',
     'unrecognised',
   ])
-  .concat(['removed24hPercent', 'removed7dPercent'])
+  .concat(['removed24hPercent', 'removed7dPercent', 'allFeeds24hPercent'])
   .map((name) => `${name}: off`)
   .join(', ');
 
