@@ -146,7 +146,7 @@ async function tidy(services: Services, feed: string, outcome: Outcome): Promise
 }
 
 /** Drops the packed tables that no run of the feed needs any more: last night's, and those that killed or refused runs left. */
-async function dropTables({ store }: Services, feed: string): Promise<void> {
+export async function dropTables({ store }: Services, feed: string): Promise<void> {
   const names = new Set<string>();
   const parts = store.tables.find({}, { projection: { _id: 1 }, hint: { _id: 1 } });
   for await (const { _id } of parts) names.add(_id.table);

@@ -27,7 +27,7 @@ import type { Services } from '../store/services.ts';
 import type { Store } from '../store/store.ts';
 import { readStructure } from '../store/structure.ts';
 import { readTable, writeTable } from '../store/tables.ts';
-import { finishRun } from './advance.ts';
+import { dropTables, finishRun } from './advance.ts';
 import { contestedEmails } from './emails.ts';
 import { hidesOne } from './hidden.ts';
 import { LearnerSet } from './learnerSet.ts';
@@ -282,17 +282,20 @@ async function foresee({ store, clock }: Services, run: RunDoc): Promise<Subscri
 
 /** The same bytes, understood the same way, and nobody has touched what the feed holds: no change (R17). */
 async function sameAgain(
-  { store, clock }: Services,
+  services: Services,
   run: RunDoc,
   feed: FeedDoc,
   applied: Applied,
   started: Date,
 ): Promise<boolean> {
+  const { store, clock } = services;
   const now = clock.now();
   const last = await readRun(store, applied.run);
   if (!last?.outcome) return false;
   const { rows, protected: shielded, problems } = last.outcome as Outcome;
   await supersedeHeld(store, run, now);
+  // A process killed while it tidied up has left a table behind.
+  await dropTables(services, feed._id);
   await rejectAgain(store, last, run);
   const outcome = {
     noChange: true,
