@@ -36,7 +36,7 @@ test('R5, fault 8: windows open while Redis is away', async () => {
     return muster.subscriptions('7');
   };
   // A round of the workers that were stopped may still be making the same run.
-  await expect.poll(round, { timeout: 10_000 }).toEqual(['safety: active', 'welcome: active']);
+  await expect.poll(round).toEqual(['safety: active', 'welcome: active']);
   redis.disconnect();
   await muster.startWorkers();
 });
