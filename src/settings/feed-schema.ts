@@ -5,7 +5,7 @@ import { isCron } from './dueTimes.ts';
 import { Guard } from './limits.ts';
 import { LATER_PRESETS, PRESETS } from './presets.ts';
 
-const Text = z
+export const Text = z
   .string({
     error: (issue) =>
       issue.input === undefined
@@ -41,7 +41,7 @@ const Status = z
     'names the same value as active and as left',
   );
 
-const AttributeName = z
+export const AttributeName = z
   .string()
   .regex(
     /^[\p{L}_][\p{L}\p{N}_ -]{0,63}$/u,
@@ -145,7 +145,7 @@ const Dates = z.strictObject({
   ).default('auto'),
 });
 
-const Schedule = z.strictObject({
+export const Schedule = z.strictObject({
   /** Without it the feed runs only when told to. */
   cron: Text.refine(
     isCron,
@@ -156,9 +156,9 @@ const Schedule = z.strictObject({
 });
 
 /** Rules between keys are checked even where a key by itself is wrong, so that all problems are told at once. */
-const anyway = { when: ({ value }: { value: unknown }) => typeof value === 'object' && value !== null };
+export const anyway = { when: ({ value }: { value: unknown }) => typeof value === 'object' && value !== null };
 
-const Address = Text.pipe(z.email('is no e-mail address'));
+export const Address = Text.pipe(z.email('is no e-mail address'));
 
 const Notify = z
   .strictObject({
@@ -261,13 +261,13 @@ export const FeedShape = z
     { ...anyway, path: ['groups'], message: 'name and parent are of use only with unknownGroup: create' },
   );
 
-type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;
+export type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;
 
 /** A feed's settings, complete; plain data that can be stored as JSON. */
 export type FeedSettings = DeepReadonly<z.output<typeof FeedShape>>;
 export type FeedSource = FeedSettings['source'];
 
-function expected(issue: { code?: string; input?: unknown }, form: string): string | undefined {
+export function expected(issue: { code?: string; input?: unknown }, form: string): string | undefined {
   if (issue.code !== 'invalid_type') return undefined;
   return issue.input === undefined ? 'is missing' : `must be ${form}`;
 }

@@ -1,189 +1,29 @@
-import { type Document, isMap, isPair, isScalar, isSeq, LineCounter, parseDocument, visit } from 'yaml';
-import type { z } from 'zod';
-import { UsageError } from '../domain/errors.ts';
 import type { FeedPolicy } from '../domain/policy.ts';
 import { type FeedSettings, FeedShape } from './feed-schema.ts';
-import { nearest } from './nearest.ts';
+import { type FileKind, readSettings, readSettingsFile } from './file.ts';
 import { withPreset } from './presets.ts';
 
 export type { FeedSettings, FeedSource } from './feed-schema.ts';
 
-type Path = readonly PropertyKey[];
-
-/** One thing that is wrong with a feed's settings. */
-export interface FeedProblem {
-  readonly path: Path;
-  /** What is wrong, to be read behind the key. */
-  readonly message: string;
-  /** The path names a key that should not be there, rather than a value. */
-  readonly key?: boolean;
-}
+const FEED: FileKind<typeof FeedShape> = {
+  shape: FeedShape,
+  noun: 'feed',
+  hidden: ['sftp', 'https', 's3'],
+  prepare: withPreset,
+};
 
 /** Settings from a value that is no file (the API, the database). Throws one UsageError with every problem. */
-export function readFeed(value: unknown, name = 'The feed'): FeedSettings {
-  const { settings, problems } = check(value);
-  if (settings) return settings;
-  throw refusal(
-    name,
-    problems.map(({ path, message }) => `  ${keyPath(path)} ${message}`),
-  );
+export function readFeed(value: unknown): FeedSettings {
+  return readSettings(FEED, value);
 }
 
-/**
- * Reads a feed file (YAML; JSON is YAML too). Throws one UsageError that names all problems, each with line,
- * column, key and, for an unknown key, the nearest known one.
- */
+/** Reads a feed file (YAML; JSON is YAML too). Throws what `readSettingsFile` throws. */
 export function readFeedFile(text: string, fileName: string): FeedSettings {
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-  const place = (offset: number) => {
-    const { line, col } = lines.linePos(offset);
-    return `  ${fileName}:${line}:${col}`;
-  };
-  if (document.errors.length > 0) {
-    throw refusal(
-      fileName,
-      document.errors.map((error) => `${place(error.pos[0])} ${error.message}`),
-    );
-  }
-  const { settings, problems } = check(valueOf(document, fileName));
-  const found = [
-    ...hostileKeys(document).map((offset) => ({ offset, text: '__proto__ cannot be a key' })),
-    ...problems.map((problem) => ({
-      offset: offsetOf(document, problem),
-      text: `${keyPath(problem.path)} ${problem.message}`,
-    })),
-  ];
-  if (settings && found.length === 0) return settings;
-  found.sort((a, b) => a.offset - b.offset);
-  throw refusal(
-    fileName,
-    found.map(({ offset, text }) => `${place(offset)} ${text}`),
-  );
+  return readSettingsFile(FEED, text, fileName);
 }
 
 /** The part of the settings that the rules of planning need. */
 export function policyOf(settings: FeedSettings): FeedPolicy {
   const { name, mode, unknownGroup, unknownLearner, match, leaver, moved, authority, guard } = settings;
   return { feed: name, mode, unknownGroup, unknownLearner, match, leaver, moved, authority, limits: guard };
-}
-
-/** Aliases (`*name`) are followed a few times only: a small file could stand for gigabytes. */
-function valueOf(document: Document, fileName: string): unknown {
-  try {
-    return document.toJS({ maxAliasCount: 20 });
-  } catch (error) {
-    throw refusal(fileName, [`  ${error instanceof Error ? error.message : String(error)}`]);
-  }
-}
-
-function check(value: unknown): { settings?: FeedSettings; problems: FeedProblem[] } {
-  const result = FeedShape.safeParse(withPreset(value), { reportInput: true });
-  if (result.success) return { settings: result.data, problems: [] };
-  return { problems: result.error.issues.flatMap(problemsOf) };
-}
-
-function problemsOf(issue: z.core.$ZodIssue): FeedProblem[] {
-  if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => {
-      const known = keysAt(FeedShape, issue.path);
-      const meant = nearest(key, known);
-      const hint = meant === undefined ? `Known here: ${known.join(', ')}.` : `Did you mean \`${meant}\`?`;
-      return { path: [...issue.path, key], key: true, message: `is not a known key. ${hint}` };
-    });
-  }
-  if (issue.code === 'invalid_key') {
-    return [{ path: issue.path, key: true, message: issue.issues[0]?.message ?? 'is not a possible name' }];
-  }
-  if (issue.code === 'invalid_value' && issue.values.length > 1 && issue.message.startsWith('Invalid option')) {
-    const values = issue.values.map(String);
-    const meant = nearest(String(issue.input), values);
-    const hint = meant === undefined ? '' : `. Did you mean \`${meant}\`?`;
-    return [
-      {
-        path: issue.path,
-        message: `cannot be ${JSON.stringify(issue.input)}; possible are ${values.join(', ')}${hint}`,
-      },
-    ];
-  }
-  return [{ path: issue.path, message: issue.message }];
-}
-
-/** Keys that the schema knows at a path; walks through what wraps an object (optional, default, preprocess, refine). */
-function keysAt(schema: z.core.$ZodType, path: Path): string[] {
-  const def = defOf(schema);
-  switch (def.type) {
-    case 'object': {
-      if (path.length === 0)
-        return Object.keys(def.shape).filter((key) => key !== 'sftp' && key !== 'https' && key !== 's3');
-      const inner = def.shape[String(path[0])];
-      return inner ? keysAt(inner, path.slice(1)) : [];
-    }
-    case 'array':
-      return keysAt(def.element, path.slice(1));
-    case 'record':
-      return keysAt(def.valueType, path.slice(1));
-    case 'optional':
-    case 'nullable':
-    case 'default':
-    case 'prefault':
-      return keysAt(def.innerType, path);
-    case 'pipe': {
-      const inner = defOf(def.in).type === 'transform' ? def.out : def.in;
-      return keysAt(inner, path);
-    }
-    default:
-      return [];
-  }
-}
-
-function defOf(schema: z.core.$ZodType): z.core.$ZodTypes['_zod']['def'] {
-  return (schema as z.ZodType).def as z.core.$ZodTypes['_zod']['def'];
-}
-
-/** Offset of the key or value at a path; where it is missing, of the nearest section that is there. */
-function offsetOf(document: Document, { path, key }: FeedProblem): number {
-  let node: unknown = document.contents;
-  let offset = 0;
-  for (const [depth, step] of path.entries()) {
-    const pair = isMap(node)
-      ? node.items.find((item) => isScalar(item.key) && String(item.key.value) === String(step))
-      : undefined;
-    const next = pair ? pair.value : isSeq(node) ? node.items[Number(step)] : undefined;
-    if (pair && isScalar(pair.key) && pair.key.range) offset = pair.key.range[0];
-    if (next === undefined || next === null) return offset;
-    node = next;
-    if ((key && depth === path.length - 1) || isMap(node)) continue;
-    offset = rangeStart(node) ?? offset;
-  }
-  return offset;
-}
-
-function rangeStart(node: unknown): number | undefined {
-  const { range } = node as { range?: readonly [number, number, number] | null };
-  return range?.[0];
-}
-
-function hostileKeys(document: Document): number[] {
-  const found: number[] = [];
-  visit(document, {
-    Pair(_, pair) {
-      if (isPair(pair) && isScalar(pair.key) && pair.key.value === '__proto__') found.push(rangeStart(pair.key) ?? 0);
-    },
-  });
-  return found;
-}
-
-function keyPath(path: Path): string {
-  if (path.length === 0) return 'The file';
-  return path
-    .map((step, index) => (typeof step === 'number' ? `[${step}]` : `${index === 0 ? '' : '.'}${String(step)}`))
-    .join('');
-}
-
-function refusal(name: string, lines: readonly string[]): UsageError {
-  const places = lines.length === 1 ? 'this place' : `these ${lines.length} places`;
-  return new UsageError(
-    `${name} is not a feed that can be used; nothing was changed. Mend ${places} and try again:\n${lines.join('\n')}`,
-  );
 }
