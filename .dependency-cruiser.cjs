@@ -63,6 +63,7 @@ module.exports = {
     onlyIn('bullmq-in-queue', 'bullmq', '^src/queue/'),
     onlyIn('mongoose-in-store', 'mongoose|mongodb', '^src/store/'),
     onlyIn('nodemailer-in-notify', 'nodemailer', '^src/notify/'),
+    onlyIn('openid-in-http', 'openid-client|oauth4webapi', '^src/http/'),
     onlyIn('papaparse-in-feed', 'papaparse', '^src/feed/'),
     { name: 'not-to-unresolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
   ],

@@ -1,4 +1,5 @@
 import type { Queues } from '../queue/queues.ts';
+import type { OidcSettings } from '../settings/oidc.ts';
 import type { Services } from '../store/services.ts';
 
 /** What the HTTP side needs of the environment. */
@@ -10,4 +11,8 @@ export interface HttpContext extends Services {
   /** Directory in which uploads lie until their run has read them; all workers see it under the same path. */
   readonly uploads: string;
   readonly version: string;
+  /** The company's log-in service, where there is one. */
+  readonly oidc?: OidcSettings;
+  /** Addresses and networks of proxies whose `x-forwarded-*` are believed; none where undefined. */
+  readonly trustProxy?: string;
 }

@@ -19,6 +19,7 @@ import { feedRoutes } from './routes/feeds.ts';
 import { groupChangeRoutes } from './routes/groupChanges.ts';
 import { groupRoutes } from './routes/groups.ts';
 import { learnerRoutes } from './routes/learners.ts';
+import { oidcRoutes } from './routes/oidc.ts';
 import { queueRoutes } from './routes/queue.ts';
 import { runRoutes } from './routes/runs.ts';
 import { sessionRoutes } from './routes/session.ts';
@@ -34,6 +35,7 @@ export interface ServerOptions {
 /** The nouns of the API, in the order of its documentation. */
 const ROUTES = [
   sessionRoutes,
+  oidcRoutes,
   feedRoutes,
   runRoutes,
   queueRoutes,
@@ -61,6 +63,7 @@ export async function buildServer(
     loggerInstance: context.log,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: BODY_LIMIT,
+    trustProxy: context.trustProxy ?? false,
     clientErrorHandler: onBrokenRequest,
     frameworkErrors: (error, _, reply) => {
       sendProblem(

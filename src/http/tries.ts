@@ -1,12 +1,45 @@
 import { createHash } from 'node:crypto';
+import { isIP } from 'node:net';
+import { loginKey } from '../store/users.ts';
 import type { HttpContext } from './context.ts';
 import { withPatience } from './figures.ts';
 import { HttpProblem } from './problems.ts';
 
 /** So many tries in that time, ms. */
-export interface Limit {
+interface Limit {
   readonly max: number;
   readonly ms: number;
+}
+
+/** Tries to log in: from one address, of one name from one address, */
+const FROM_ADDRESS = { max: 60, ms: 60_000 };
+const OF_NAME = { max: 10, ms: 5 * 60_000 };
+/** and of one name from anywhere: more than one address can use up, so that nobody shuts out another by himself. */
+const OF_ACCOUNT = { max: 300, ms: 3_600_000 };
+
+/** Counts a try to log in, as `countTry` does; without a name, of something that names nobody (a link, a provider). */
+export function countLogIn(context: HttpContext, { ip }: { ip: string }, login?: string): Promise<() => Promise<void>> {
+  const from = networkOf(ip);
+  const name = login === undefined ? undefined : loginKey(login);
+  return countTry(context, {
+    [`address ${from}`]: FROM_ADDRESS,
+    ...(name !== undefined && { [`${from} ${name}`]: OF_NAME, [`account ${name}`]: OF_ACCOUNT }),
+  });
+}
+
+/** Of IPv6 the network, since one machine has as many addresses in it as it likes. */
+export function networkOf(ip: string): string {
+  if (isIP(ip) !== 6) return ip;
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(ip)?.[1];
+  if (mapped !== undefined) return mapped;
+  const [head = '', tail] = (ip.split('%')[0] as string).split('::');
+  const groups = (part: string | undefined) => (part ? part.split(':') : []);
+  const missing = 8 - groups(head).length - groups(tail).length;
+  const all = tail === undefined ? groups(head) : [...groups(head), ...Array(missing).fill('0'), ...groups(tail)];
+  return all
+    .slice(0, 4)
+    .map((group) => Number.parseInt(group, 16).toString(16))
+    .join(':');
 }
 
 /**
@@ -15,7 +48,7 @@ export interface Limit {
  * @returns what takes the tries back.
  * @throws {HttpProblem} 429 where there were too many.
  */
-export async function countTry(
+async function countTry(
   { queues, log }: HttpContext,
   limits: Readonly<Record<string, Limit>>,
 ): Promise<() => Promise<void>> {

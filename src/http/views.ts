@@ -13,12 +13,23 @@ export function viewUser({
   role,
   subenvironments,
   password,
+  identity,
   revokedAt,
   createdAt,
   createdBy,
 }: UserDoc): z.output<typeof User> {
   const active = password !== undefined && revokedAt === undefined;
-  return { login: _id, name, role, subenvironments, active, revokedAt: revokedAt ?? null, createdAt, createdBy };
+  return {
+    login: _id,
+    name,
+    role,
+    subenvironments,
+    active,
+    identity: identity?.issuer ?? null,
+    revokedAt: revokedAt ?? null,
+    createdAt,
+    createdBy,
+  };
 }
 
 export function viewKey({

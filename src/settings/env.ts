@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { parseEnv } from 'node:util';
 import { z } from 'zod';
@@ -13,6 +14,22 @@ const positive = z
   .string()
   .regex(/^[1-9]\d*$/, 'must be a whole number from 1')
   .transform(Number);
+/** What fastify's `trustProxy` takes; it would refuse the rest with a stack trace. */
+function isTrust(text: string): boolean {
+  return text.split(',').every((entry) => {
+    const [address = '', bits] = entry.trim().split('/');
+    if (bits === undefined) return ['loopback', 'linklocal', 'uniquelocal'].includes(address) || isIP(address) !== 0;
+    return isIP(address) !== 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= (isIP(address) === 4 ? 32 : 128);
+  });
+}
+
+/** Without TLS the answers of a provider prove nothing, except where they never leave the machine. */
+function isIssuer(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { protocol, hostname } = new URL(text);
+  return protocol === 'https:' || (protocol === 'http:' && /^(127(\.\d+){3}|localhost|\[::1\])$/.test(hostname));
+}
+
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 
 /** Every setting of the environment, by the name of its variable; config/default.yaml lists the same. */
@@ -43,6 +60,19 @@ export const envSchema = z.object({
     .default(30),
   METRICS_PORT: port.optional(),
   OTEL_EXPORTER_OTLP_ENDPOINT: z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).optional(),
+  TRUST_PROXY: z
+    .string()
+    .refine(isTrust, 'must be addresses and networks of proxies, like loopback, 10.0.0.0/8')
+    .optional(),
+  OIDC_ISSUER: z.string().refine(isIssuer, 'must be an https URL (http on this machine alone)').optional(),
+  OIDC_CLIENT_ID: z.string().optional(),
+  OIDC_CLIENT_SECRET: z.string().optional(),
+  OIDC_SCOPE: z
+    .string()
+    .regex(/(^| )openid( |$)/, 'must hold openid')
+    .default('openid email profile'),
+  OIDC_ROLE_CLAIM: z.string().optional(),
+  OIDC_ROLES: z.string().optional(),
   SMTP_URL: z
     .string()
     .regex(/^smtps?:\/\/./, 'must begin with smtp:// or smtps://')
@@ -63,7 +93,7 @@ export const envSchema = z.object({
 export type Env = z.output<typeof envSchema>;
 
 /** Variables whose value may lie in a file named by NAME_FILE, as container platforms hand out secrets. */
-export const SECRETS = ['MONGODB_URI', 'REDIS_URL', 'MUSTER_SECRET', 'SMTP_URL'] as const;
+export const SECRETS = ['MONGODB_URI', 'REDIS_URL', 'MUSTER_SECRET', 'SMTP_URL', 'OIDC_CLIENT_SECRET'] as const;
 
 /**
  * Reads the settings from the environment and, unless `NODE_ENV` is `production`, from `.env` in `directory` for what

@@ -1,6 +1,6 @@
 import mongoose, { type Connection, type mongo as driver, type Model, Schema } from 'mongoose';
 import type { Change, RemovalOption, SubscriptionEvent } from '../domain/change.ts';
-import type { CourseId, GroupId, LearnerId, RunId, SourceName } from '../domain/ids.ts';
+import type { CourseId, ExternalId, GroupId, LearnerId, RunId, SourceName } from '../domain/ids.ts';
 import type { Learner } from '../domain/learner.ts';
 import type { NotifyEvent } from '../domain/news.ts';
 import type { Role } from '../domain/role.ts';
@@ -289,6 +289,8 @@ export interface UserDoc {
   subenvironments: string[];
   /** `scrypt$N$r$p$salt$hash`; none until the one-time link has been used. */
   password?: string;
+  /** Who the person is to the provider of OIDC log-in, from the first such log-in on. */
+  identity?: { issuer: string; subject: string };
   createdAt: Date;
   createdBy: string;
   revokedAt?: Date;
@@ -334,8 +336,37 @@ export interface IdempotencyDoc {
   expiresAt: Date;
 }
 
+/**
+ * A person who was erased: no name, only what keeps the next import from bringing the person back. `_id`: the run that
+ * the erasure stands under.
+ */
+export interface ErasureDoc {
+  _id: RunId;
+  learner: LearnerId;
+  at: Date;
+  by: string;
+  reason?: string;
+  /** Keyed hashes of External ID and e-mail address (`src/store/erasures.ts`); none once it was lifted. */
+  keys?: string[];
+  /** By what traces of the person are found, until the last of them is gone. */
+  person?: ErasedPerson;
+  /** All was gone through once; what is left waits for runs that were at work. */
+  passed?: boolean;
+  finishedAt?: Date;
+  lifted?: { at: Date; by: string };
+}
+export interface ErasedPerson {
+  /** The learner's number, and those that plans had foreseen. */
+  learners: LearnerId[];
+  /** All that the person ever had; addresses in lower case, without those that somebody else holds by now. */
+  externalIds: ExternalId[];
+  emails: string[];
+}
+
 export interface MetaDoc {
   _id: string;
+  /** Of the hashes of erased people, hex. */
+  secret?: string;
   next?: number;
   revision?: number;
   keys?: number;
@@ -581,8 +612,25 @@ function schemas() {
     { ...options, collection: 'rejected' },
   );
   const tables = new Schema({ _id: Mixed, bytes: Buffer }, { ...options, collection: 'lastApplied' });
+  const erasures = new Schema(
+    {
+      _id: String,
+      learner: Number,
+      at: Date,
+      by: String,
+      reason: String,
+      keys: { type: [String], default: undefined },
+      person: Mixed,
+      passed: Boolean,
+      finishedAt: Date,
+      lifted: Mixed,
+    },
+    { ...options, collection: 'erasures' },
+  );
+  erasures.index({ keys: 1 }, { sparse: true });
+  erasures.index({ 'person.learners': 1 }, { sparse: true });
   const meta = new Schema(
-    { _id: String, next: Number, revision: Number, keys: Number, fence: Number, hash: String },
+    { _id: String, secret: String, next: Number, revision: Number, keys: Number, fence: Number, hash: String },
     { ...options, collection: 'meta' },
   );
 
@@ -593,11 +641,16 @@ function schemas() {
       role: String,
       subenvironments: [String],
       password: String,
+      identity: { type: { issuer: String, subject: String }, default: undefined, _id: false },
       createdAt: Date,
       createdBy: String,
       revokedAt: Date,
     },
     { ...options, collection: 'users' },
+  );
+  users.index(
+    { 'identity.subject': 1, 'identity.issuer': 1 },
+    { unique: true, partialFilterExpression: { identity: { $exists: true } }, name: 'one_user_of_an_identity' },
   );
   const keys = new Schema(
     {
@@ -646,6 +699,7 @@ function schemas() {
     audit,
     rejected,
     tables,
+    erasures,
     meta,
     users,
     keys,

@@ -16,19 +16,24 @@ export interface OpenSession {
   readonly user: UserDoc;
 }
 
-/** Opens a session where login and password are right; a session that the browser had before ends (rotation). */
+/** Opens a session where login and password are right. */
 export async function logIn(
   services: Services,
   { login, password, before }: { login: string; password: string; before?: string | undefined },
 ): Promise<(OpenSession & { token: string }) | undefined> {
   const user = await readUser(services.store, login);
   const right = await checkPassword(password, user?.password);
-  if (!user || !right) return undefined;
-  if (before !== undefined) await logOut(services, before);
-  return openSession(services, user);
+  return user && right ? openSession(services, user, before) : undefined;
 }
 
-export async function openSession({ store, clock }: Services, user: UserDoc): Promise<OpenSession & { token: string }> {
+/** Opens a session of a user who has proved who he is; the one that the browser had `before` ends (rotation). */
+export async function openSession(
+  services: Services,
+  user: UserDoc,
+  before?: string | undefined,
+): Promise<OpenSession & { token: string }> {
+  const { store, clock } = services;
+  if (before !== undefined) await logOut(services, before);
   const token = newToken();
   const now = clock.now();
   const session: SessionDoc = {

@@ -30,15 +30,19 @@ export interface NewUser {
   readonly name?: string;
   readonly role: Role;
   readonly subenvironments?: readonly string[];
+  readonly identity?: UserDoc['identity'];
   readonly by: string;
 }
 
 /** Adds a user without a password: `linkFor` gives the one-time link by which it is set. */
 export async function addUser(
   services: Services,
-  { login, name, role, subenvironments = [], by }: NewUser,
+  { login, name, role, subenvironments = [], identity, by }: NewUser,
 ): Promise<UserDoc> {
-  const user = userOf(services, { login, role, by, name: name ?? login, subenvironments });
+  const user = {
+    ...userOf(services, { login, role, by, name: name ?? login, subenvironments }),
+    ...(identity && { identity }),
+  };
   try {
     await services.store.users.insertOne(user);
   } catch (error) {
@@ -48,10 +52,13 @@ export async function addUser(
   return user;
 }
 
-function userOf({ clock }: Services, { login, name, role, subenvironments, by }: Required<NewUser>): UserDoc {
+function userOf(
+  { clock }: Services,
+  { login, name, role, subenvironments, by }: Required<Omit<NewUser, 'identity'>>,
+): UserDoc {
   const _id = loginKey(login);
-  if (!/^[\p{L}\p{N}._@+-]{1,100}$/u.test(_id)) {
-    throw new UsageError('A login name has 1 to 100 letters, digits and . _ @ + -; nothing was changed.');
+  if (!/^[\p{L}\p{N}._@+'-]{1,100}$/u.test(_id)) {
+    throw new UsageError("A login name has 1 to 100 letters, digits and . _ @ + ' -; nothing was changed.");
   }
   if (role !== 'reseller' && subenvironments.length > 0) {
     throw new UsageError('Subenvironments are for resellers alone; nothing was changed.');
@@ -63,32 +70,36 @@ export interface UserEdit {
   readonly name?: string;
   readonly role?: Role;
   readonly subenvironments?: readonly string[];
+  /** Forgets who the person is to the provider of OIDC log-in: the next such log-in with the e-mail address ties anew. */
+  readonly identity?: null;
 }
 
 /** Changes a user; open sessions see it with their next request. */
-export async function editUser({ store }: Services, login: string, set: UserEdit): Promise<UserDoc> {
-  const user = await existing(store, login);
+export async function editUser({ store }: Services, login: string, edit: UserEdit): Promise<UserDoc> {
+  const { identity, ...set } = edit;
+  const { identity: tied, ...user } = await existing(store, login);
   const next = { role: user.role, subenvironments: user.subenvironments, ...set };
   const subenvironments = next.role === 'reseller' ? [...next.subenvironments] : [];
   return store.transaction(async (session) => {
     const { matchedCount } = await store.users.updateOne(
       { _id: user._id, revokedAt: { $exists: false } },
-      { $set: { ...set, role: next.role, subenvironments } },
+      { $set: { ...set, role: next.role, subenvironments }, ...(identity === null && { $unset: { identity: '' } }) },
       { session },
     );
     if (matchedCount === 0) throw missing(login);
-    await refuseLast(store, user._id, session);
-    return { ...user, ...set, role: next.role, subenvironments };
+    if (user.role === 'administrator') await refuseLast(store, user._id, session);
+    const kept = identity === null ? undefined : tied;
+    return { ...user, ...(kept && { identity: kept }), ...set, role: next.role, subenvironments };
   });
 }
 
 /** Takes a user's access away: sessions, links and keys of the user end at once. The name stays for the audit. */
 export async function revokeUser({ store, clock }: Services, login: string): Promise<void> {
-  const { _id } = await existing(store, login);
+  const { _id, role } = await existing(store, login);
   const now = clock.now();
   await store.transaction(async (session) => {
     await store.users.updateOne({ _id }, { $set: { revokedAt: now }, $unset: { password: '' } }, { session });
-    await refuseLast(store, _id, session);
+    if (role === 'administrator') await refuseLast(store, _id, session);
     await store.sessions.deleteMany({ user: _id }, { session });
     await store.links.deleteMany({ user: _id }, { session });
     await store.keys.updateMany(
@@ -164,7 +175,7 @@ async function firstAdministrator(
 ): Promise<UserDoc> {
   const { store } = services;
   if (login === undefined) throw new UsageError('The first administrator needs a login name; nothing was changed.');
-  if (await store.users.findOne({ password: { $exists: true } }, { session })) {
+  if (await store.users.findOne(CAN_LOG_IN, { session })) {
     throw new NotFound('There is an administrator already; nothing was changed. Ask for a link of your own.');
   }
   const user = {
@@ -175,9 +186,12 @@ async function firstAdministrator(
   return user;
 }
 
+/** Who has a password, or has come by the provider of OIDC log-in. */
+const CAN_LOG_IN = { $or: [{ password: { $exists: true } }, { identity: { $exists: true } }] };
+
 /** A token for the first administrator's link, where nobody can log in yet. */
 export async function firstLink(services: Services): Promise<string | undefined> {
-  const someone = await services.store.users.findOne({ password: { $exists: true } }, { projection: { _id: 1 } });
+  const someone = await services.store.users.findOne(CAN_LOG_IN, { projection: { _id: 1 } });
   return someone ? undefined : linkFor(services, null);
 }
 

@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import type { HttpContext } from '../../http/context.ts';
 import { type Listening, serveMetrics } from '../../http/operations.ts';
 import { serveApi } from '../../http/server.ts';
+import { oidcOf } from '../../settings/oidc.ts';
 import { firstLink } from '../../store/users.ts';
 import type { Cli } from '../cli.ts';
 import { withExamples } from '../options.ts';
@@ -51,6 +52,15 @@ export async function startMetrics(cli: Cli): Promise<Listening | undefined> {
 
 async function httpContext(cli: Cli): Promise<HttpContext> {
   const muster = await cli.open();
-  const uploads = join(resolve(cli.directory, muster.env.MUSTER_DATA), 'uploads');
-  return { ...muster.services, queues: await muster.queues(), base: cli.directory, uploads, version: version() };
+  const { env } = muster;
+  const oidc = oidcOf(env);
+  return {
+    ...muster.services,
+    queues: await muster.queues(),
+    base: cli.directory,
+    uploads: join(resolve(cli.directory, env.MUSTER_DATA), 'uploads'),
+    version: version(),
+    ...(oidc && { oidc }),
+    ...(env.TRUST_PROXY !== undefined && { trustProxy: env.TRUST_PROXY }),
+  };
 }

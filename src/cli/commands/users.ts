@@ -14,6 +14,11 @@ interface UserOptions extends JsonOption {
   readonly subenvironment?: string[];
 }
 
+interface EditOptions extends UserOptions {
+  readonly link?: boolean;
+  readonly forgetIdentity?: boolean;
+}
+
 const role = () => new Option('--role <role>', 'what the person may do').choices(ROLES);
 
 export function addUsers(program: Command, cli: Cli): void {
@@ -49,7 +54,8 @@ export function addUsers(program: Command, cli: Cli): void {
       .option('--name <name>', 'what the person is called')
       .option('--subenvironment <name...>', 'what a reseller has access to, in place of those before')
       .option('--link', 'a new one-time link, by which a new password is set')
-      .action((login: string, options: UserOptions & { link?: boolean }) => edit(cli, login, options)),
+      .option('--forget-identity', 'forget who the person is to the log-in service (OIDC); the next log-in ties anew')
+      .action((login: string, options: EditOptions) => edit(cli, login, options)),
     'muster users edit jansen@example.org --role administrator',
     'muster users edit jansen@example.org --link',
   );
@@ -81,17 +87,18 @@ async function add(cli: Cli, login: string, { json, name, role, subenvironment }
 async function edit(
   cli: Cli,
   login: string,
-  { json, name, role, subenvironment, link }: UserOptions & { link?: boolean },
+  { json, name, role, subenvironment, link, forgetIdentity }: EditOptions,
 ): Promise<void> {
   const { services } = await cli.open();
   const set = {
     ...(name !== undefined && { name }),
     ...(role && { role }),
     ...(subenvironment && { subenvironments: subenvironment }),
+    ...(forgetIdentity && { identity: null }),
   };
   if (Object.keys(set).length === 0 && !link) {
     throw new UsageError(
-      'Nothing to change was named; nothing was changed. Give --name, --role, --subenvironment or --link.',
+      'Nothing to change was named; nothing was changed. Give --name, --role, --subenvironment, --link or --forget-identity.',
     );
   }
   const user = await editUser(services, login, set);
@@ -112,16 +119,19 @@ interface UserView {
   readonly name: string;
   readonly role: Role;
   readonly subenvironments: readonly string[];
+  /** The issuer by which the person has logged in (OIDC). */
+  readonly identity: string | null;
   readonly state: 'active' | 'no password yet' | 'revoked';
 }
 
-function viewUser({ _id, name, role, subenvironments, password, revokedAt }: UserDoc): UserView {
+function viewUser({ _id, name, role, subenvironments, password, identity, revokedAt }: UserDoc): UserView {
   return {
     login: _id,
     name,
     role,
     subenvironments,
-    state: revokedAt ? 'revoked' : password ? 'active' : 'no password yet',
+    identity: identity?.issuer ?? null,
+    state: revokedAt ? 'revoked' : password || identity ? 'active' : 'no password yet',
   };
 }
 

@@ -1,18 +1,15 @@
 import { logIn, logOut, openSession } from '../../store/sessions.ts';
-import { loginKey, useLink } from '../../store/users.ts';
+import { useLink } from '../../store/users.ts';
 import type { App } from '../app.ts';
 import { COOKIE, principalOfUser, setSessionCookie } from '../authenticate.ts';
 import type { HttpContext } from '../context.ts';
 import { HttpProblem } from '../problems.ts';
 import { Nothing, PROBLEMS } from '../shapes/common.ts';
 import { LinkUseShape, LogIn, Session } from '../shapes/users.ts';
-import { countTry } from '../tries.ts';
+import { countLogIn } from '../tries.ts';
 import { viewSession } from '../views.ts';
 
 const tags = ['session'];
-/** Tries at logging in: from one address, and of one name from one address. */
-const FROM_ADDRESS = { max: 60, ms: 60_000 };
-const OF_NAME = { max: 10, ms: 5 * 60_000 };
 
 export function sessionRoutes(app: App, context: HttpContext): void {
   app.post(
@@ -26,11 +23,8 @@ export function sessionRoutes(app: App, context: HttpContext): void {
       },
     },
     async (request, reply) => {
-      const { ip, body } = request;
-      const right = await countTry(context, {
-        [`address ${ip}`]: FROM_ADDRESS,
-        [`${ip} ${loginKey(body.login)}`]: OF_NAME,
-      });
+      const { body } = request;
+      const right = await countLogIn(context, request, body.login);
       const open = await logIn(context, { ...body, before: request.cookies[COOKIE] });
       if (!open) throw new HttpProblem(401, 'wrong-password', 'Login name or password are not right.');
       await right();
@@ -73,10 +67,10 @@ export function sessionRoutes(app: App, context: HttpContext): void {
     },
     async (request, reply) => {
       const { token, login, password } = request.body;
-      const right = await countTry(context, { [`address ${request.ip}`]: FROM_ADDRESS });
+      const right = await countLogIn(context, request);
       const user = await useLink(context, { token, password, ...(login !== undefined && { login }) });
       await right();
-      const open = await openSession(context, user);
+      const open = await openSession(context, user, request.cookies[COOKIE]);
       setSessionCookie(request, reply, open.token);
       return viewSession({ ...principalOfUser(user), csrf: open.session.csrf });
     },

@@ -64,12 +64,13 @@ export function userRoutes(app: App, context: HttpContext): void {
         response: { 200: User, ...PROBLEMS },
       },
     },
-    async ({ params, body: { name, role, subenvironments } }) =>
+    async ({ params, body: { name, role, subenvironments, identity } }) =>
       viewUser(
         await editUser(context, params.user, {
           ...(name && { name }),
           ...(role && { role }),
           ...(subenvironments && { subenvironments }),
+          ...(identity === null && { identity }),
         }),
       ),
   );

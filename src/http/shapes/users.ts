@@ -31,6 +31,8 @@ export const User = z.object({
   subenvironments: list(z.string()),
   /** Whether a password was set. */
   active: z.boolean(),
+  /** The issuer by which the person has logged in (OIDC); null: by password alone. */
+  identity: z.string().nullable(),
   revokedAt: z.date().nullable(),
   createdAt: z.date(),
   createdBy: z.string(),
@@ -48,6 +50,8 @@ export const UserEditShape = z.strictObject({
   name: z.string().trim().min(1).max(200).optional(),
   role: RoleShape.optional(),
   subenvironments: Subenvironments.optional(),
+  /** Forgets who the person is to the log-in service: the next log-in with the e-mail address ties anew. */
+  identity: z.null().optional(),
 });
 
 export const Key = z.object({

@@ -93,7 +93,7 @@ function routes(): Route[] {
     .flatMap(([path, methods]) =>
       Object.keys(methods).map((method) => ({ method: method.toUpperCase(), path: path.replace('/api/v1/', '') })),
     )
-    .filter(({ path, method }) => !['session', 'password'].includes(path) && method !== 'HEAD');
+    .filter(({ path, method }) => !/^(session|password)\b/.test(path) && method !== 'HEAD');
 }
 
 /** What a retry or discard took away is there again. */

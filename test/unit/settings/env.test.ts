@@ -54,6 +54,12 @@ describe('a wrong value stops with one line that names it, and exit code 2', () 
     ['MUSTER_SECRET', 'short', 'must have 32 characters'],
     ['OTEL_EXPORTER_OTLP_ENDPOINT', 'ftp://x', 'must be an http or https URL'],
     ['MUSTER_URL', 'muster.example.org', 'must be an http or https URL'],
+    ['TRUST_PROXY', '1', 'must be addresses and networks'],
+    ['TRUST_PROXY', 'true', 'must be addresses and networks'],
+    ['TRUST_PROXY', '10.0.0.0/33', 'must be addresses and networks'],
+    ['OIDC_ISSUER', 'http://login.example.org', 'must be an https URL'],
+    ['OIDC_ISSUER', 'http://127.0.0.1.example.org', 'must be an https URL'],
+    ['OIDC_SCOPE', 'email openids', 'must hold openid'],
     ['SMTP_URL', 'mail.example.org', 'must begin with smtp://'],
     ['MUSTER_ALLOW_PRIVATE_WEBHOOKS', 'yes', 'must be 0 or 1'],
     ['MUSTER_MONGOD_CACHE_GB', '0.1', 'must be 0.25 or more'],
@@ -73,6 +79,7 @@ describe('secrets', () => {
       REDIS_URL: 'redis://cache',
       MUSTER_SECRET: 's'.repeat(32),
       SMTP_URL: 'smtp://mail',
+      OIDC_CLIENT_SECRET: 'secret',
     }[name];
     writeFileSync(join(directory, 'secret'), `${value}\n`);
     expect(read({ [`${name}_FILE`]: join(directory, 'secret') })[name]).toBe(value);
