@@ -2,6 +2,11 @@
 export const ROLES = ['administrator', 'operator', 'reseller', 'instructor'] as const;
 export type Role = (typeof ROLES)[number];
 
+/** Nothing of the environment's facts is hidden from them. */
+export function seesAll(role: Role): boolean {
+  return role === 'administrator' || role === 'operator';
+}
+
 /** Nouns of the API that an API key's scopes are about. */
 export const NOUNS = [
   'feeds',
@@ -12,6 +17,7 @@ export const NOUNS = [
   'courses',
   'progress',
   'exports',
+  'reports',
   'metrics',
   'users',
 ] as const;

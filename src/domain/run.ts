@@ -27,6 +27,8 @@ const NEXT: Record<RunState, readonly RunState[]> = {
   superseded: [],
 };
 
+export const RUN_STATES = Object.keys(NEXT) as RunState[];
+
 export function mayFollow(from: RunState, to: RunState): boolean {
   return NEXT[from].includes(to);
 }

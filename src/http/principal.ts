@@ -1,5 +1,7 @@
 import { allows, type Noun, type Role, type Use } from '../domain/role.ts';
 
+export { seesAll } from '../domain/role.ts';
+
 /** Who asks. */
 export interface Principal {
   /** For the audit: `user:LOGIN`, or `key:NAME`. */
@@ -31,11 +33,6 @@ export const EVERYBODY: readonly Role[] = ['administrator', 'operator', 'instruc
 
 export function may(use: Use, noun: Noun, roles: readonly Role[]): { access: Access } {
   return { access: { use, noun, roles } };
-}
-
-/** Nothing of the environment's facts is hidden from them. */
-export function seesAll(role: Role): boolean {
-  return OPERATORS.includes(role);
 }
 
 export function hasScope({ scopes }: Principal, { noun, use }: Access): boolean {
