@@ -6,6 +6,7 @@ import { moveRun, readRun } from '../store/runs.ts';
 import type { Services } from '../store/services.ts';
 import { supersedeSetAside } from '../store/setAside.ts';
 import type { Session } from '../store/store.ts';
+import { dropTable, partsOf } from '../store/tables.ts';
 import { dropEmptiedGroups } from './emptiedGroups.ts';
 import { NO_SUBSCRIPTIONS, type Outcome, type SubscriptionCounts } from './outcome.ts';
 
@@ -113,8 +114,7 @@ async function renumberTable(
   table: string,
   instead: ReadonlyMap<LearnerId, LearnerId>,
 ): Promise<void> {
-  const range = { _id: { $gte: { table, part: 0 }, $lt: { table, part: Number.MAX_SAFE_INTEGER } } };
-  for await (const { _id, bytes } of store.tables.find(range, { promoteBuffers: true })) {
+  for await (const { _id, bytes } of store.tables.find({ _id: partsOf(table) }, { promoteBuffers: true })) {
     const copy = Uint8Array.from(bytes);
     const view = new DataView(copy.buffer);
     for (let at = 8; at < copy.length; at += 16) {
@@ -160,6 +160,6 @@ export async function dropTables({ store }: Services, feed: string): Promise<voi
     const run = known.get(runOf(table));
     const open = run && (isWorking(run.state) || run.state === 'held');
     if (!run || table === applied || (open && table === `${run._id}-${run.attempt}`)) continue;
-    await store.tables.deleteMany({ _id: { $gte: { table, part: 0 }, $lt: { table, part: Number.MAX_SAFE_INTEGER } } });
+    await dropTable(store, table);
   }
 }

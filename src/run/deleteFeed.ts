@@ -1,6 +1,7 @@
 import { UsageError } from '../domain/errors.ts';
 import type { FeedDoc } from '../store/models.ts';
 import type { Services } from '../store/services.ts';
+import { dropTable } from '../store/tables.ts';
 
 /**
  * Deletes a feed's settings. @throws {UsageError} where it is a file of `config/feeds`, is at work, or still holds
@@ -30,7 +31,6 @@ export async function deleteFeed({ store, clock }: Services, { _id: feed, origin
   );
   await store.feeds.deleteOne({ _id: feed, origin: { $ne: 'file' } });
   if (applied) {
-    const { table } = applied;
-    await store.tables.deleteMany({ _id: { $gte: { table, part: 0 }, $lt: { table, part: Number.MAX_SAFE_INTEGER } } });
+    await dropTable(store, applied.table);
   }
 }

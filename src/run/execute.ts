@@ -26,7 +26,7 @@ import { moveRun, readRun, supersedeHeld } from '../store/runs.ts';
 import type { Services } from '../store/services.ts';
 import type { Store } from '../store/store.ts';
 import { readStructure } from '../store/structure.ts';
-import { readTable, writeTable } from '../store/tables.ts';
+import { dropTable, readTable, writeTable } from '../store/tables.ts';
 import { dropTables, finishRun } from './advance.ts';
 import { contestedEmails } from './emails.ts';
 import { hidesOne } from './hidden.ts';
@@ -247,7 +247,7 @@ export async function readSafely(
 
 /** A reader that was taken for dead, or whose run was cancelled, wakes with a plan that nobody waits for. */
 async function dropOvertaken({ store }: Services, run: RunDoc, table: string): Promise<void> {
-  await store.tables.deleteMany({ _id: { $gte: { table, part: 0 }, $lt: { table, part: Number.MAX_SAFE_INTEGER } } });
+  await dropTable(store, table);
   await store.batches.deleteMany({ _id: attemptOf(run) });
 }
 

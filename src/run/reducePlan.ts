@@ -5,7 +5,7 @@ import { LOOK_AGAIN, RowTable, RowTableWriter } from '../feed/rows/table.ts';
 import type { RunDoc } from '../store/models.ts';
 import type { Services } from '../store/services.ts';
 import type { Store } from '../store/store.ts';
-import { readTable, writeTable } from '../store/tables.ts';
+import { dropTable, readTable, writeTable } from '../store/tables.ts';
 import { LearnerSet } from './learnerSet.ts';
 import type { Outcome } from './outcome.ts';
 import { PlanWriter } from './planWriter.ts';
@@ -29,10 +29,6 @@ export async function dropReduced(store: Store, run: RunDoc, { attempt, outcome 
   await store.batches.deleteMany({ _id: attemptOf({ _id: run._id, attempt }) });
   const { table } = outcome.applied ?? {};
   if (table && table !== (run.outcome as Outcome).applied.table) await dropTable(store, table);
-}
-
-export async function dropTable(store: Store, table: string): Promise<void> {
-  await store.tables.deleteMany({ _id: { $gte: { table, part: 0 }, $lt: { table, part: Number.MAX_SAFE_INTEGER } } });
 }
 
 class Reducing {

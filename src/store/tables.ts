@@ -24,3 +24,12 @@ export async function writeTable(store: Store, table: string, parts: Iterable<Ui
   }
   return part;
 }
+
+/** `_id`s of all parts of a packed table. */
+export function partsOf(table: string): { $gte: TablePartDoc['_id']; $lt: TablePartDoc['_id'] } {
+  return { $gte: { table, part: 0 }, $lt: { table, part: Number.MAX_SAFE_INTEGER } };
+}
+
+export async function dropTable(store: Store, table: string): Promise<void> {
+  await store.tables.deleteMany({ _id: partsOf(table) });
+}
