@@ -157,9 +157,9 @@ export class TestMuster {
 
   /** Waits until the run is neither reading nor working. */
   async settled(id: RunId): Promise<RunDoc> {
-    for (const deadline = Date.now() + 20_000; ; ) {
+    for (const deadline = Date.now() + 60_000; ; ) {
       const run = (await readRun(this.store, id)) as RunDoc;
-      if (Date.now() > deadline) throw new Error(`Run ${id} is still ${run.state} after 20 s.`);
+      if (Date.now() > deadline) throw new Error(`Run ${id} is still ${run.state} after 60 s.`);
       if (!isWorking(run.state) || (run.preview && run.state === 'planned')) return run;
       await new Promise((resolve) => setTimeout(resolve, 5));
     }

@@ -8,6 +8,7 @@ import { isPermanent } from '../store/failures.ts';
 import { readWindowOption } from '../store/feeds.ts';
 import { learnersById } from '../store/learners.ts';
 import type { AuditDoc, BatchDoc, BatchId, Restore, RunDoc, SetAsideDoc } from '../store/models.ts';
+import { beginEntry } from '../store/outbox.ts';
 import { restorePurged } from '../store/restore.ts';
 import { whyOf } from '../store/runs.ts';
 import type { Services } from '../store/services.ts';
@@ -27,7 +28,7 @@ export async function settleBatch(services: Services, id: BatchId, kind: SettleK
   const [batch, run, entry] = await Promise.all([
     store.batches.findOne({ _id: id }),
     store.runs.findOne({ _id: id.run }, { projection: { by: 1, feed: 1, kind: 1, source: 1, undoes: 1 } }),
-    store.outbox.findOneAndUpdate({ _id: id, job: kind }, { $inc: { tries: 1 } }, { returnDocument: 'after' }),
+    beginEntry(store, id, kind),
   ]);
   if (!batch || !run || !entry) return;
   const items = itemsOf(batch, new Map(entry.instead ?? [])).filter(({ learner }) => !entry.without?.includes(learner));
@@ -78,6 +79,17 @@ function itemsOf({ changes, learners, restores = [] }: BatchDoc, actual: Readonl
 }
 
 type SettlingRun = Pick<RunDoc, '_id' | 'by' | 'feed' | 'kind' | 'source' | 'undoes'>;
+
+/** Settles the learners of a batch in the transaction that has written its changes. */
+export function settleChanges(
+  services: Services,
+  session: Session,
+  run: SettlingRun,
+  batch: BatchDoc,
+  kind: SettleKind,
+): Promise<void> {
+  return settleItems(services, session, run, batch, kind, itemsOf(batch, new Map()), kind);
+}
 
 async function settleItem(
   services: Services,

@@ -10,7 +10,7 @@ import { insertAll, replaceAll } from '../store/bulk.ts';
 import { isPermanent } from '../store/failures.ts';
 import { learnersByExternalId, learnersById, toLearnerDoc } from '../store/learners.ts';
 import type { AuditDoc, BatchDoc, BatchId, OutboxDoc, RunDoc } from '../store/models.ts';
-import { ENQUEUED_BY_WRITER } from '../store/outbox.ts';
+import { beginEntry, ENQUEUED_BY_WRITER } from '../store/outbox.ts';
 import { whyOf } from '../store/runs.ts';
 import type { Services } from '../store/services.ts';
 import { lookAgainAt, setAside } from '../store/setAside.ts';
@@ -29,7 +29,7 @@ export async function applyBatch(services: Services, id: BatchId): Promise<Settl
   const [batch, run, entry] = await Promise.all([
     store.batches.findOne({ _id: id }),
     store.runs.findOne({ _id: id.run }),
-    store.outbox.findOneAndUpdate({ _id: id, job: 'apply' }, { $inc: { tries: 1 } }, { returnDocument: 'after' }),
+    beginEntry(store, id, 'apply'),
   ]);
   if (!batch || !run || !entry) return null;
   if (entry.tries <= TRIES_TOGETHER) {
@@ -52,10 +52,24 @@ async function applyTogether(
   run: RunDoc,
   batch: BatchDoc,
 ): Promise<SettleKind | null> {
-  const { store, clock } = services;
-  const now = clock.now();
+  const { store } = services;
   const waiting = await store.outbox.findOne({ _id: batch._id, job: 'apply' }, { session });
   if (!waiting) return null;
+  return passOn(services, session, batch, await applyChanges(services, session, run, batch));
+}
+
+/**
+ * Writes the changes of a batch and their audit entry in the session's transaction, and leaves its outbox entry to the
+ * caller. Returns the settlement that is still to be done; null = none.
+ */
+export async function applyChanges(
+  services: Services,
+  session: Session,
+  run: RunDoc,
+  batch: BatchDoc,
+): Promise<SettleKind | null> {
+  const { store, clock } = services;
+  const now = clock.now();
   const audit = applyAudit(batch._id, run, now, batch.changes);
   if (batch.creates && batch.settle === 'subscribe' && batch.changes.every(({ create }) => create)) {
     const structure = await fenceStructure(store, session);
@@ -63,12 +77,11 @@ async function applyTogether(
     const settlements = await settleNew(services, session, { learners: created, structure, now, run: run._id });
     const settled = auditOf(batch._id, 'subscribe', run.by, whyOf(run), now, settlements);
     await insertAll(store, 'audit', settled ? [audit, settled] : [audit], session);
-    await store.outbox.deleteOne({ _id: batch._id, job: 'apply' }, { session });
     return null;
   }
   await writeChanges(services, session, run, batch, batch.changes);
   await store.audit.insertOne(audit, { session });
-  return passOn(services, session, batch, []);
+  return batch.settle;
 }
 
 async function insertLearners(store: Store, session: Session, changes: readonly Change[]): Promise<Learner[]> {
@@ -77,19 +90,20 @@ async function insertLearners(store: Store, session: Session, changes: readonly 
   return created;
 }
 
-/** Turns the outbox entry from 'apply' to the batch's settlement, or takes it out where there is none. */
+/** Turns the outbox entry from 'apply' to the settlement that is still to be done, or takes it out where there is none. */
 async function passOn(
   { store, clock }: Services,
   session: Session,
   batch: BatchDoc,
-  instead: OutboxDoc['instead'] & object,
+  settles: SettleKind | null,
+  instead: OutboxDoc['instead'] & object = [],
   without: readonly LearnerId[] = [],
 ): Promise<SettleKind | null> {
   const filter = { _id: batch._id, job: 'apply' as const };
-  if (batch.settle === null) await store.outbox.deleteOne(filter, { session });
+  if (settles === null) await store.outbox.deleteOne(filter, { session });
   else {
     const next = {
-      job: batch.settle,
+      job: settles,
       tries: 0,
       at: new Date(clock.now().getTime() + ENQUEUED_BY_WRITER),
       ...(instead.length > 0 && { instead }),
@@ -97,7 +111,7 @@ async function passOn(
     };
     await store.outbox.updateOne(filter, { $set: next, $unset: { error: '', doing: '' } }, { session });
   }
-  return batch.settle;
+  return settles;
 }
 
 async function writeChanges(
@@ -233,7 +247,7 @@ async function applyOneByOne(
     const actual = new Map(instead);
     const learners = audit.learners.map((learner) => actual.get(learner) ?? learner);
     await store.audit.insertOne({ ...audit, learners, ...(instead.length > 0 && { instead }) }, { session });
-    return passOn(services, session, batch, instead, [...missing]);
+    return passOn(services, session, batch, batch.settle, instead, [...missing]);
   });
 }
 

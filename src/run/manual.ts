@@ -1,13 +1,16 @@
 import type { Change } from '../domain/change.ts';
 import type { CourseId, GroupId, LearnerId, RunId } from '../domain/ids.ts';
 import { strongest } from '../domain/settle.ts';
-import { settleBatch } from '../reconcile/settleBatch.ts';
+import { settleBatch, settleChanges } from '../reconcile/settleBatch.ts';
 import { newRunId } from '../store/counters.ts';
+import { isPermanent } from '../store/failures.ts';
 import type { BatchDoc, RunDoc } from '../store/models.ts';
 import { ofRun } from '../store/outbox.ts';
 import type { Services } from '../store/services.ts';
+import { type Session, type Store, within } from '../store/store.ts';
+import { fenceStructure } from '../store/structure.ts';
 import { advanceRun } from './advance.ts';
-import { applyBatch } from './applyBatch.ts';
+import { applyBatch, applyChanges } from './applyBatch.ts';
 import { chunks } from './chunks.ts';
 import { countEvent, NO_SUBSCRIPTIONS, type SubscriptionCounts } from './outcome.ts';
 import { BATCH_SIZE, settleKindOf } from './planWriter.ts';
@@ -32,11 +35,13 @@ export interface ManualOrder {
 }
 
 /**
- * Changes by hand go the way of a feed's: a run with batches, applied and settled; here in this process, at once.
- * Killed half way, the outbox holds the rest for the next worker.
+ * Changes by hand go the way of a feed's: a run with batches, applied and settled; here in this process, at once. What
+ * fits into one batch is one transaction. Of more, and where a change cannot be applied, each batch has its own (R27):
+ * killed half way, the outbox holds the rest for the next worker.
  */
-export async function changeByHand(services: Services, { by, why, changes }: ManualOrder): Promise<ManualResult> {
+export async function changeByHand(services: Services, order: ManualOrder): Promise<ManualResult> {
   const { store, clock } = services;
+  const { by, why, changes } = order;
   const now = clock.now();
   const run = { ...blankRun(await newRunId(store), 'manual', by, why, now), attempt: 1 };
   const batches: BatchDoc[] = [...chunks(changes, BATCH_SIZE)].map((some, at) => ({
@@ -45,6 +50,9 @@ export async function changeByHand(services: Services, { by, why, changes }: Man
     creates: some.some(({ create }) => create),
     changes: some,
   }));
+  const [only, ...others] = batches;
+  const done = only && others.length === 0 ? await changeTogether(services, run, only) : undefined;
+  if (done) return done;
   for (const some of chunks(batches.slice(0, -1), 20)) await store.batches.insertMany(some);
   await store.transaction(async (session) => {
     await store.runs.insertOne(run, { session });
@@ -57,7 +65,32 @@ export async function changeByHand(services: Services, { by, why, changes }: Man
     );
   });
   await drainRun(services, run._id);
-  return resultOf(services, run._id, changes);
+  const { memberships, events, report } = await resultOf(store, run._id, changes);
+  await store.runs.updateOne({ _id: run._id }, { $set: { report } });
+  return { run: run._id, memberships, ...events, setAside: await store.setAside.countDocuments({ run: run._id }) };
+}
+
+/** The whole run in one transaction; undefined where a change in it cannot be applied. */
+async function changeTogether(services: Services, run: RunDoc, batch: BatchDoc): Promise<ManualResult | undefined> {
+  const { store, clock } = services;
+  try {
+    return await store.transaction(async (session) => {
+      // A change of structure beside this one would not see these learners where they are going.
+      if (batch.settle !== null) await fenceStructure(store, session);
+      const settles = await applyChanges(services, session, run, batch);
+      if (settles) await settleChanges(services, session, run, batch, settles);
+      const { memberships, events, report } = await resultOf(store, run._id, batch.changes, session);
+      const at = clock.now();
+      const ended = (['reconciling', 'completed'] as const).map((state) => ({ state, at, by: run.by }));
+      const history = [...run.history, ...ended];
+      await store.batches.insertOne(batch, { session });
+      await store.runs.insertOne({ ...run, state: 'completed', history, finishedAt: at, report }, { session });
+      return { run: run._id, memberships, ...events, setAside: 0 };
+    });
+  } catch (error) {
+    if (!isPermanent(error)) throw error;
+    return undefined;
+  }
 }
 
 function settleKindOfChanges(changes: readonly Change[]): BatchDoc['settle'] {
@@ -101,7 +134,8 @@ export async function drainRun(services: Services, run: RunId): Promise<void> {
   await advanceRun(services, run);
 }
 
-async function resultOf({ store }: Services, run: RunId, changes: readonly Change[]): Promise<ManualResult> {
+/** What the changes and their settlements came to, and how the run's report says it. */
+async function resultOf(store: Store, run: RunId, changes: readonly Change[], session?: Session) {
   const memberships = { added: 0, removed: 0 };
   for (const change of changes) {
     for (const group of new Set(change.memberships.map((one) => one.group))) {
@@ -110,20 +144,20 @@ async function resultOf({ store }: Services, run: RunId, changes: readonly Chang
       else if (mine.some(({ before, after }) => before.length > 0 && after.length === 0)) memberships.removed += 1;
     }
   }
-  const events = await eventsOf(store, run);
+  const events = await eventsOf(store, run, session);
   const report = { memberships: { ...memberships, changed: 0, unchanged: 0 }, subscriptions: events.subscriptions };
-  await store.runs.updateOne({ _id: run }, { $set: { report } });
-  return { run, memberships, ...events, setAside: await store.setAside.countDocuments({ run }) };
+  return { memberships, events, report };
 }
 
 /** What the run's settlements did, from the audit. */
 export async function eventsOf(
-  store: Services['store'],
+  store: Store,
   run: RunId,
+  session?: Session,
 ): Promise<Pick<ManualResult, 'subscriptions' | 'skipped'>> {
   const subscriptions = { ...NO_SUBSCRIPTIONS };
   const skipped: { learner: LearnerId; course: CourseId; through: readonly GroupId[] }[] = [];
-  for await (const { events } of store.audit.find(ofRun(run), { projection: { events: 1 } })) {
+  for await (const { events } of store.audit.find(ofRun(run), { projection: { events: 1 }, ...within(session) })) {
     for (const { learner, events: list } of events ?? []) {
       for (const event of list) {
         if (event.kind === 'purge-skipped') skipped.push({ learner, course: event.course, through: event.through });

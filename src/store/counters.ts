@@ -1,8 +1,10 @@
 import type { RunId } from '../domain/ids.ts';
 import type { Session, Store } from './store.ts';
-import { within } from './store.ts';
 
-/** Gives out `count` numbers that nobody has got before, the first of them returned. */
+/**
+ * Gives out `count` numbers that nobody has got before, the first of them returned. Not waited for until it is on disk:
+ * what bears the numbers is, and nothing reaches the disk before what was written earlier.
+ */
 export async function reserve(
   store: Store,
   what: 'learners' | 'groups' | 'courses' | 'runs',
@@ -12,7 +14,7 @@ export async function reserve(
   const doc = await store.meta.findOneAndUpdate(
     { _id: what },
     { $inc: { next: count } },
-    { upsert: true, returnDocument: 'after', ...within(session) },
+    { upsert: true, returnDocument: 'after', ...(session ? { session } : { writeConcern: { w: 1 } }) },
   );
   return (doc?.next ?? count) - count + 1;
 }

@@ -34,6 +34,19 @@ export async function postpone(store: Store, entries: readonly OutboxDoc[], at: 
 /** Work that is enqueued by the one who writes it: the relay looks this much later, ms, whether it is still there. */
 export const ENQUEUED_BY_WRITER = 5_000;
 
+/**
+ * A try at an entry's work begins, and is counted, so that work which ends its worker each time is noticed (R27); null =
+ * the entry is gone. Not waited for until it is on disk: the transaction that follows is, and with it all that was
+ * written before.
+ */
+export function beginEntry(store: Store, _id: OutboxDoc['_id'], job: OutboxDoc['job']): Promise<OutboxDoc | null> {
+  return store.outbox.findOneAndUpdate(
+    { _id, job },
+    { $inc: { tries: 1 } },
+    { returnDocument: 'after', writeConcern: { w: 1 } },
+  );
+}
+
 /** Work on one learner of an entry begins: how often it has begun without coming to its end. 0 = the entry is gone. */
 export async function beginOne(store: Store, { _id, job }: OutboxDoc, learner: LearnerId): Promise<number> {
   const tries = { $cond: [{ $eq: ['$doing.learner', learner] }, { $add: ['$doing.tries', 1] }, 1] };
