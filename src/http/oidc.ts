@@ -165,7 +165,7 @@ export function refused(): HttpProblem {
 }
 
 function judged(error: unknown): { code: string; reason?: string | undefined; problem: HttpProblem } {
-  const code = String((error as { code?: unknown }).code ?? (error as Error).name);
+  const { code = (error as Error).name } = error as { code?: string };
   if (error instanceof oidc.AuthorizationResponseError) return { code, reason: plain(error.error), problem: refused() };
   if (error instanceof oidc.ResponseBodyError) {
     const problem = error.error === 'invalid_grant' ? expired() : misconfigured();

@@ -30,7 +30,7 @@ export async function logIn(
 export async function openSession(
   services: Services,
   user: UserDoc,
-  before?: string | undefined,
+  before?: string,
 ): Promise<OpenSession & { token: string }> {
   const { store, clock } = services;
   if (before !== undefined) await logOut(services, before);

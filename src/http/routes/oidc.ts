@@ -115,7 +115,7 @@ async function asPage(request: FastifyRequest, reply: FastifyReply, work: () => 
   } catch (error) {
     const isForPeople = error instanceof HttpProblem && request.headers.accept?.includes('text/html');
     if (!isForPeople) throw error;
-    return sendPage(reply.headers(error.headers), error.status, 'You are not logged in', error.message, '/') as never;
+    return sendPage(reply.headers(error.headers), error.status, 'You are not logged in', error.message, '/');
   }
 }
 

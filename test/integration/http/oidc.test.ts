@@ -174,7 +174,7 @@ describe('OIDC log-in', () => {
   test('Entra says with xms_edov that an address is verified', async () => {
     await addUser(api.context, { login: 'entra@example.org', role: 'instructor', by: 'test' });
     const browser = await person('entra', { email: 'entra@example.org', xms_edov: true });
-    answered(200, await browser.logIn());
+    expect(answered(200, await browser.logIn()).body).toContain('You are logged in');
   });
 
   test('an administrator may have the identity forgotten: the next log-in with the address ties anew', async () => {
@@ -233,7 +233,8 @@ describe('what is sent back by somebody else than the provider', () => {
       answered(400, await new Browser().muster(`session/oidc?to=${encodeURIComponent(to)}`));
       const attempt = { state: 's', nonce: 'n', verifier: 'v', to };
       const cookie = `muster_oidc=${Buffer.from(JSON.stringify(attempt)).toString('base64url')}`;
-      answered(400, await api.ask(undefined, 'GET', 'session/oidc/callback?code=c&state=s', undefined, { cookie }));
+      const back = await api.ask(undefined, 'GET', 'session/oidc/callback?code=c&state=s', undefined, { cookie });
+      expect(answered(400, back).json()).toMatchObject({ type: 'urn:muster:oidc-expired' });
     },
   );
 
@@ -317,7 +318,7 @@ describe('a provider that is not as it should be', () => {
     const begun = answered(302, await browser.muster('session/oidc'));
     const back = await browser.provider(String(begun.headers.location));
     await provider.close();
-    answered(503, await browser.muster(back));
+    expect((await browser.muster(back)).statusCode).toBe(503);
     answered(401, await browser.session());
     await provider.open();
   });
@@ -329,7 +330,7 @@ describe('a provider that is not as it should be', () => {
     const wrong = answered(502, await browser.logIn());
     expect(wrong.json()).toMatchObject({ type: 'urn:muster:oidc-misconfigured' });
     expect(wrong.body).not.toContain('not the secret');
-    await musterWith({ issuer: new URL(`${provider.issuer.replace('127.0.0.1', 'localhost')}`) });
+    await musterWith({ issuer: new URL(provider.issuer.replace('127.0.0.1', 'localhost')) });
     answered(502, await new Browser().muster('session/oidc'));
     const logged = JSON.stringify(warn.mock.calls);
     expect(logged).toContain('invalid_client');

@@ -39,7 +39,7 @@ export class TestProvider {
           ? { error: 'access_denied', error_description: 'The person said no.' }
           : { login: { accountId: this.account } };
         provider.interactionFinished(request, response, result).catch(() => response.destroy());
-      } else answer(request, response);
+      } else void answer(request, response);
     });
   }
 
