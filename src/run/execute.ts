@@ -11,6 +11,7 @@ import { LOOK_AGAIN, RowTable, RowTableWriter } from '../feed/rows/table.ts';
 import { endsWithLineBreak, type SourceFile, sha256Of } from '../feed/sources/file.ts';
 import { type FeedSettings, policyOf } from '../settings/feed.ts';
 import { reserve } from '../store/counters.ts';
+import { readErased } from '../store/erasures.ts';
 import { isDuplicateKey, isTransient } from '../store/failures.ts';
 import { readFeedDoc, readWindowOption, settingsOf } from '../store/feeds.ts';
 import {
@@ -161,6 +162,7 @@ async function readAndPlan(services: Services, run: RunDoc, file: SourceFile): P
     contested: (claims) => (anybody ? contestedEmails(store, claims, policy.match) : Promise.resolve([])),
     newGroupIds: async (count) => {
       const first = count > 0 ? await newIds('groups', count) : 0;
+    erased: await readErased(store),
       return Array.from({ length: count }, (_, at) => (first + at) as GroupId);
     },
   });

@@ -31,7 +31,8 @@ export async function learnerEvents(store: Store, learner: LearnerId): Promise<L
   return found;
 }
 
-const CHANGES = /^(apply|retry-[0-9]+)$/;
+/** Steps of the audit by which changes of a batch were applied. */
+export const CHANGES = /^(apply|retry-[0-9]+)$/;
 
 /** The change that the entry says was applied to the learner. */
 async function changeOf(store: Store, { _id, instead }: AuditDoc, learner: LearnerId): Promise<Change | undefined> {

@@ -3,6 +3,7 @@ import { NotFound, UsageError } from '../domain/errors.ts';
 import { type GroupId, type LearnerId, MANUAL } from '../domain/ids.ts';
 import type { Identity, Learner, Window } from '../domain/learner.ts';
 import { reserve } from '../store/counters.ts';
+import { refuseErased } from '../store/erasures.ts';
 import { readWindowOption } from '../store/feeds.ts';
 import { learnersByEmail, learnersByExternalId, learnersById, memberIds } from '../store/learners.ts';
 import type { Services } from '../store/services.ts';
@@ -183,6 +184,7 @@ async function refuseTaken(
   own?: LearnerId,
 ): Promise<void> {
   refuseIdLike(externalId);
+  await refuseErased(store, { externalId, email });
   const byId = externalId ? (await learnersByExternalId(store, [externalId])).get(externalId) : undefined;
   if (byId && byId.id !== own) throw new UsageError(`Learner ${externalId} exists already; nothing was changed.`);
   const [byEmail] = email ? [...(await learnersByEmail(store, [email])).values()] : [];

@@ -286,7 +286,7 @@ class Planning {
         noChange: nothing,
         rows: {
           read: reading.rows.read,
-          accepted: reading.rows.read - rejectedRows,
+          accepted: reading.rows.read - rejectedRows - reading.erased,
           rejected: rejectedRows,
           repeated: reading.rows.repeated,
         },
@@ -301,7 +301,7 @@ class Planning {
         ...(run.preview && { subscriptions: this.#subscriptions }),
         guard: { held: breaches.length > 0, breaches },
         protected: { learners: this.#shielded.size, groups: this.#protectedGroups.size },
-        problems: problemsOf(this.#rejections, this.#swapped),
+        problems: problemsOf(this.#rejections, this.#swapped, reading.erased),
         lost: tally.lost,
         held: { learners: heldLearners, memberships: tally.added - tally.removed },
         newGroups: [...reading.newGroups].map(([id, group]) => ({ id, ...group })),
@@ -335,7 +335,11 @@ function* spellings(id: ExternalId): Generator<ExternalId> {
   }
 }
 
-function problemsOf(rejections: readonly Rejection[], swapped: readonly { left: string; came: string }[]): Problem[] {
+function problemsOf(
+  rejections: readonly Rejection[],
+  swapped: readonly { left: string; came: string }[],
+  erased: number,
+): Problem[] {
   const problems = new Map<string, Problem>();
   for (const { row, code, message } of [...rejections].sort((a, b) => a.row - b.row)) {
     const before = problems.get(code);
@@ -349,6 +353,12 @@ function problemsOf(rejections: readonly Rejection[], swapped: readonly { left: 
       message: `Learner ${first.left} leaves and learner ${first.came} of the same name joins in this run. If they are one person, the External ID has changed: mend it in the feed, or give the stored learner the new one.`,
       count: swapped.length,
     });
+  }
+  if (erased > 0) {
+    const message =
+      'These rows are of people who were erased, so they were left out; nobody is rejected or removed for it. ' +
+      'Have the feed leave them out, or, where such a person is back: muster learners unerase.';
+    problems.set('erased', { row: null, code: 'erased', message, count: erased });
   }
   return [...problems.values()];
 }

@@ -5,7 +5,9 @@ import type { Structure } from '../domain/structure.ts';
 import { type ResolvedRow, uniteRows } from '../domain/unite.ts';
 import type { FeedReader } from '../feed/reader.ts';
 import type { RowMatcher } from '../feed/rows/matcher.ts';
+import type { Rows } from '../feed/rows/rows.ts';
 import type { RowTable } from '../feed/rows/table.ts';
+import type { ErasedPeople } from '../store/erasures.ts';
 import { chunks } from './chunks.ts';
 import { Crowd, type Named } from './crowd.ts';
 import { GroupsToMake, type NewGroup } from './groupsToMake.ts';
@@ -28,6 +30,8 @@ export interface ReadInput {
   readonly newGroupIds: (count: number) => Promise<GroupId[]>;
   /** Learners whose claims must be judged together, since one asks for the e-mail address of the other (R12). */
   readonly contested: (claims: readonly Named[]) => Promise<readonly ExternalId[]>;
+  /** People whose rows are left out; undefined = nobody was erased. */
+  readonly erased?: ErasedPeople | undefined;
   /** New rows that are held in memory at most (default 20,000); more are read once more instead. */
   readonly held?: number;
 }
@@ -44,6 +48,8 @@ export interface Reading {
   /** The rest of the claims, in the order of the file, which is read for them once more. */
   readonly alone: () => AsyncIterable<Claim[]>;
   readonly rejections: Rejection[];
+  /** Rows of people who were erased: they were left out, and protect and remove nobody. */
+  readonly erased: number;
   /** Learners of the last applied run of whom a row is gone (they may have other rows). */
   readonly lost: LearnerSet;
   /** Those of `lost` of whom fewer rows have come than gone: the only ones from whom something may be taken away. */
@@ -89,6 +95,7 @@ class Claiming {
   #crowd: Crowd | undefined;
   #rowMap = new RowMap();
   #first = 2;
+  readonly #erased = new Set<number>();
   #read = 0;
   #repeated = 0;
 
@@ -127,6 +134,7 @@ class Claiming {
       fewer: new LearnerSet(gone.keys()),
       newGroups,
       rowMap: this.#rowMap,
+      erased: this.#erased.size,
       firstRow: this.#first,
     };
   }
@@ -159,7 +167,7 @@ class Claiming {
         } else if ((rows.start[at] as number) < (rows.end[at] as number)) fresh.push(at);
       }
       this.#read += fresh.length;
-      if (fresh.length > 0) await this.#take(reader.parse(rows, fresh, firstRow));
+      if (fresh.length > 0) await this.#take(await this.#parse(rows, fresh, firstRow));
     }
     this.#read += knownRows;
     return knownRows;
@@ -170,6 +178,22 @@ class Claiming {
     for (const result of results) {
       if ('code' in result) this.#rejections.push(result);
       else claims.push(result);
+  /** What the rows say, without those of people who were erased. */
+  async #parse(rows: Rows, indexes: readonly number[], firstRow: number): Promise<(RowClaim | Rejection)[]> {
+    const { reader, erased, idsOf } = this.#in;
+    const results = reader.parse(rows, indexes, firstRow);
+    if (!erased) return results;
+    const theirs = results.filter((result) => erased.match(result));
+    // An address alone may be somebody else's by now: whoever is stored was not erased.
+    const ids = theirs.flatMap((one) => (one.externalId && erased.match(one) === 'email' ? [one.externalId] : []));
+    const stored = ids.length > 0 ? await idsOf(ids) : new Map<ExternalId, LearnerId>();
+    const out = new Set(
+      theirs.filter(({ externalId }) => !externalId || !stored.has(externalId)).map(({ row }) => row),
+    );
+    for (const row of out) this.#erased.add(row);
+    return results.filter(({ row }) => !out.has(row));
+  }
+
     }
     if (this.#crowd) return this.#join(this.#crowd, claims);
     this.#keep(claims);
@@ -232,7 +256,7 @@ class Claiming {
       if (chosen.length === 0) continue;
       const claims: RowClaim[] = [];
       const rejections: Rejection[] = [];
-      for (const result of reader.parse(rows, chosen, firstRow)) {
+      for (const result of await this.#parse(rows, chosen, firstRow)) {
         if ('code' in result) rejections.push(result);
         else claims.push(result);
       }

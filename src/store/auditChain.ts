@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { RunId } from '../domain/ids.ts';
 import type { AuditDoc, BatchDoc, BatchId } from './models.ts';
-import type { Session, Store } from './store.ts';
+import { type Session, type Store, within } from './store.ts';
 
 /** Writes an entry in the session's transaction; one that is there already stays as it is. */
 export async function recordAudit(store: Store, session: Session, { _id, ...entry }: AuditDoc): Promise<void> {
@@ -121,9 +121,12 @@ async function* bySeq(store: Store): AsyncGenerator<AuditDoc[]> {
 async function alteredBatches(store: Store): Promise<ChainBreak[]> {
   const breaks: ChainBreak[] = [];
   const erased = new Map<string, string>();
-  for await (const { detail } of store.audit.find({ 'detail.contents': { $exists: true } }).sort({ seq: 1 })) {
-    for (const { content, ...id } of (detail as { contents: (BatchId & { content: string })[] }).contents)
-      erased.set(keyOf(id), content);
+  // What is not sealed yet comes last, whatever its number.
+  for (const filter of [{ seq: { $gt: 0 } }, UNSEALED]) {
+    const told = store.audit.find({ ...filter, 'detail.contents': { $exists: true } }).sort({ seq: 1, at: 1, _id: 1 });
+    for await (const { detail } of told) {
+      for (const { content, ...id } of (detail as ErasedContents).contents) erased.set(keyOf(id), content);
+    }
   }
   let some: AuditDoc[] = [];
   const check = async () => {
@@ -143,15 +146,27 @@ async function alteredBatches(store: Store): Promise<ChainBreak[]> {
   return breaks;
 }
 
+/** What an erasure says in the audit: the digests of the batches from which it took somebody out. */
+export interface ErasedContents {
+  readonly contents: readonly (BatchId & { readonly content: string })[];
+}
+
 /** SHA-256, hex, of the stored bytes of these batches, by `RUN/BATCH`. */
-export async function batchContents(store: Store, ids: readonly BatchId[]): Promise<Map<string, string>> {
+export async function batchContents(
+  store: Store,
+  ids: readonly BatchId[],
+  session?: Session,
+): Promise<Map<string, string>> {
   const found = new Map<string, string>();
   if (ids.length === 0) return found;
   const batches = store.batches
-    .find<Uint8Array>({ _id: { $in: ids as BatchId[] } } as never, { raw: true })
+    .find<Uint8Array>({ _id: { $in: ids as BatchId[] } } as never, { raw: true, ...within(session) })
     .sort({ _id: 1 });
   const names = await store.batches
-    .find<Pick<BatchDoc, '_id'>>({ _id: { $in: ids as BatchId[] } } as never, { projection: { _id: 1 } })
+    .find<Pick<BatchDoc, '_id'>>({ _id: { $in: ids as BatchId[] } } as never, {
+      projection: { _id: 1 },
+      ...within(session),
+    })
     .sort({ _id: 1 })
     .toArray();
   let at = 0;
@@ -171,7 +186,7 @@ function batchOf({ _id: { run, batch } }: AuditDoc): BatchId {
   return { run, batch };
 }
 
-function keyOf({ run, batch }: BatchId): string {
+export function keyOf({ run, batch }: BatchId): string {
   return `${run}/${batch}`;
 }
 

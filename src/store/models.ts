@@ -1,6 +1,7 @@
 import mongoose, { type Connection, type mongo as driver, type Model, Schema } from 'mongoose';
 import type { Change, RemovalOption, SubscriptionEvent } from '../domain/change.ts';
-import type { CourseId, ExternalId, GroupId, LearnerId, RunId, SourceName } from '../domain/ids.ts';
+import type { Person } from '../domain/erase.ts';
+import type { CourseId, GroupId, LearnerId, RunId, SourceName } from '../domain/ids.ts';
 import type { Learner } from '../domain/learner.ts';
 import type { NotifyEvent } from '../domain/news.ts';
 import type { Role } from '../domain/role.ts';
@@ -349,20 +350,12 @@ export interface ErasureDoc {
   /** Keyed hashes of External ID and e-mail address (`src/store/erasures.ts`); none once it was lifted. */
   keys?: string[];
   /** By what traces of the person are found, until the last of them is gone. */
-  person?: ErasedPerson;
+  person?: Person;
   /** All was gone through once; what is left waits for runs that were at work. */
   passed?: boolean;
   finishedAt?: Date;
   lifted?: { at: Date; by: string };
 }
-export interface ErasedPerson {
-  /** The learner's number, and those that plans had foreseen. */
-  learners: LearnerId[];
-  /** All that the person ever had; addresses in lower case, without those that somebody else holds by now. */
-  externalIds: ExternalId[];
-  emails: string[];
-}
-
 export interface MetaDoc {
   _id: string;
   /** Of the hashes of erased people, hex. */

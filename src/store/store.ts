@@ -5,6 +5,7 @@ import {
   buildIndexes,
   type CourseDoc,
   defineModels,
+  type ErasureDoc,
   type FeedDoc,
   type GroupDoc,
   type IdempotencyDoc,
@@ -47,6 +48,7 @@ export interface Store {
   readonly audit: mongo.Collection<AuditDoc>;
   readonly rejected: mongo.Collection<RejectedDoc>;
   readonly tables: mongo.Collection<TablePartDoc>;
+  readonly erasures: mongo.Collection<ErasureDoc>;
   readonly meta: mongo.Collection<MetaDoc>;
   readonly users: mongo.Collection<UserDoc>;
   readonly keys: mongo.Collection<KeyDoc>;
@@ -115,6 +117,7 @@ function makeStore(connection: Connection, nameOf: (name: Name) => string): Stor
     sessions: collection<SessionDoc>('sessions'),
     links: collection<LinkDoc>('links'),
     idempotency: collection<IdempotencyDoc>('idempotency'),
+    erasures: collection<ErasureDoc>('erasures'),
     async transaction<T>(work: (session: Session) => Promise<T>): Promise<T> {
       const session = await connection.startSession();
       try {

@@ -112,3 +112,16 @@ export class RowTableWriter {
     return this.#parts;
   }
 }
+
+/** A part of a table without the rows of these learners. */
+export function withoutLearners(part: Uint8Array, learners: ReadonlySet<number>): Uint8Array {
+  const view = new DataView(part.buffer, part.byteOffset, part.length);
+  const left = new Uint8Array(part.length);
+  let filled = 0;
+  for (let at = 0; at < part.length; at += ROW_BYTES) {
+    if (learners.has(view.getUint32(at + 8, true))) continue;
+    left.set(part.subarray(at, at + ROW_BYTES), filled);
+    filled += ROW_BYTES;
+  }
+  return filled === part.length ? part : left.slice(0, filled);
+}

@@ -19,11 +19,8 @@ export async function* rejectedRows({ store }: Services, run: RunDoc): AsyncGene
 
 /** The same as a file in the layout of the one that they came from, ready to be mended and fed in again. */
 export async function* rejectedFile(services: Services, run: RunDoc): AsyncGenerator<Uint8Array> {
-  const stored = run.rejectedLayout as
-    | (Omit<RejectedLayout, 'header'> & { header: { buffer: Uint8Array } | Uint8Array })
-    | undefined;
-  if (!stored) return;
-  const layout = { ...stored, header: stored.header instanceof Uint8Array ? stored.header : stored.header.buffer };
+  const layout = storedLayout(run);
+  if (!layout) return;
   const [header] = writeRejected(layout, []);
   if (header) yield header;
   let some: RejectedRow[] = [];
@@ -40,4 +37,12 @@ function* rowsAlone(layout: RejectedLayout, rows: readonly RejectedRow[]): Gener
   const parts = writeRejected(layout, rows);
   parts.next();
   yield* parts;
+}
+
+/** The layout of the run's file; undefined where none was read, or its rejected rows are kept no more. */
+export function storedLayout({ rejectedLayout }: Pick<RunDoc, 'rejectedLayout'>): RejectedLayout | undefined {
+  const stored = rejectedLayout as
+    | (Omit<RejectedLayout, 'header'> & { header: { buffer: Uint8Array } | Uint8Array })
+    | undefined;
+  return stored && { ...stored, header: stored.header instanceof Uint8Array ? stored.header : stored.header.buffer };
 }
