@@ -18,7 +18,11 @@ export function connectRedis(url: string, use: 'producer' | 'worker', log: (erro
   return redis;
 }
 
-/** Does Redis refuse to write for want of memory? Its policy is `noeviction`, so nothing is lost meanwhile. */
-export function isFull(error: unknown): boolean {
-  return error instanceof Error && error.message.startsWith('OOM ');
+/** Why Redis refuses to write for now, with what helps; undefined: it is another error. Its policy is `noeviction`, so nothing is lost meanwhile. */
+export function refusal(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  if (error.message.startsWith('OOM ')) return 'Redis is full: work waits until its maxmemory is raised';
+  if (error.message.startsWith('MISCONF '))
+    return 'Redis cannot write to its disk: work waits until there is room on it';
+  return undefined;
 }

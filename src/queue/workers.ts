@@ -1,10 +1,13 @@
 import { type Job as BullJob, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
+import { framesOf } from '../domain/errors.ts';
 import { jobSeconds } from '../telemetry/metrics.ts';
+import { bullTelemetry } from '../telemetry/tracing.ts';
 import type { Job } from './job.ts';
+import { JobFailed } from './jobFailed.ts';
 import type { Queues } from './queues.ts';
-import { isFull } from './redis.ts';
+import { refusal } from './redis.ts';
 
 export interface WorkersOptions<Context> {
   readonly queues: Queues;
@@ -28,14 +31,22 @@ const LOCK = 10_000;
 
 export async function startWorkers<Context>(options: WorkersOptions<Context>): Promise<Workers> {
   const { queues, redis, jobs, context, log, lock = LOCK } = options;
-  // A full Redis refuses this too; it is then told by the relay, once there is room.
+  // A Redis that refuses to write refuses this too; it is told by the relay once it does not.
   await queues.limit().catch((error) => {
-    if (!isFull(error)) throw error;
+    if (refusal(error) === undefined) throw error;
   });
   const workers = jobs.map((job) => {
-    const worker = new Worker(job.name, async ({ data }) => job.handle(job.payload.parse(data), context), {
+    const work = async ({ data }: BullJob) => {
+      try {
+        await job.handle(job.payload.parse(data), context);
+      } catch (error) {
+        throw new JobFailed(error as Error);
+      }
+    };
+    const worker = new Worker(job.name, work, {
       connection: redis,
       prefix: queues.prefix,
+      ...bullTelemetry(),
       concurrency: job.concurrency?.here ?? options.concurrency,
       lockDuration: lock,
       stalledInterval: lock / 2,
@@ -47,7 +58,8 @@ export async function startWorkers<Context>(options: WorkersOptions<Context>): P
       removeOnFail: { count: 0 },
     });
     worker.on('error', (error) => {
-      if (isFull(error)) log.error({ job: job.name }, 'Redis is full: work waits until its maxmemory is raised');
+      const refused = refusal(error);
+      if (refused) log.error({ job: job.name }, refused);
       else log.warn({ job: job.name, code: (error as { code?: string }).code }, 'queue is not reachable');
     });
     worker.on('completed', (done) => measure(done, 'completed'));
@@ -60,6 +72,7 @@ export async function startWorkers<Context>(options: WorkersOptions<Context>): P
           tries: failed?.attemptsMade,
           error: error.name,
           code: (error as { code?: unknown }).code,
+          at: framesOf(error),
         },
         'job failed',
       );

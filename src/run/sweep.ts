@@ -2,11 +2,13 @@ import { hostname } from 'node:os';
 import type { Queues } from '../queue/queues.ts';
 import { relay } from '../queue/relay.ts';
 import { sealAudit } from '../store/auditChain.ts';
+import { isTransient } from '../store/failures.ts';
 import type { RunDoc } from '../store/models.ts';
 import type { Services } from '../store/services.ts';
 import { beginRetry } from '../store/setAside.ts';
 import { advanceRun } from './advance.ts';
 import { abandonedRuns } from './drive.ts';
+import { enqueueImport } from './enqueue.ts';
 import { retrySetAside } from './retryQueue.ts';
 import { spreadStructure } from './structureChange.ts';
 import { tellRuns } from './tell.ts';
@@ -18,7 +20,8 @@ const RETRIES = 20;
 /**
  * One round of what a worker does besides its jobs: whatever was left behind by a killed process, lost with Redis, or
  * has become due is found in the database and taken up. Any number of workers may do this at once. What fails, as all
- * that needs Redis does while it is away, does not keep the rest from being done. Throws the first error.
+ * that needs Redis does while it is away, does not keep the rest from being done; without the database there is no
+ * rest. Throws the first error.
  */
 export async function sweep(services: Services, queues: Queues): Promise<void> {
   const rounds = [
@@ -30,7 +33,12 @@ export async function sweep(services: Services, queues: Queues): Promise<void> {
     () => seal(services),
   ];
   const errors: unknown[] = [];
-  for (const round of rounds) await round().catch((error: unknown) => errors.push(error));
+  for (const round of rounds) {
+    await round().catch((error: unknown) => {
+      if (isTransient(error)) throw error;
+      errors.push(error);
+    });
+  }
   if (errors.length > 0) throw errors[0];
 }
 
@@ -43,7 +51,7 @@ async function takeUpRuns(services: Services, queues: Queues): Promise<void> {
   const waiting = await store.runs.find({ state: 'queued', kind: 'feed' }).sort({ createdAt: 1 }).toArray();
   for (const run of [...(await abandonedRuns(services)), ...waiting]) {
     const isHere = run.source.host === undefined || run.source.host === hostname();
-    if (isHere && !(await isBlocked(services, run))) await queues.addImport(run._id);
+    if (isHere && !(await isBlocked(services, run))) await enqueueImport(queues, run);
   }
 }
 

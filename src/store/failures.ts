@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import { mongo } from './models.ts';
 
 /** Errors that trying again as it is cannot mend: the operation itself is refused by the database. */
@@ -12,8 +13,19 @@ export function isTransient(error: unknown): boolean {
   if (!(error instanceof mongo.MongoError) || error instanceof mongo.MongoInvalidArgumentError) return false;
   if (error.hasErrorLabel('TransientTransactionError') || error.hasErrorLabel('RetryableWriteError')) return true;
   // What the server refuses has a code; a bulk write that lost its connection is a server's error without one.
-  return !(error instanceof mongo.MongoServerError) || error.code === undefined || TRANSIENT.has(Number(error.code));
+  return (
+    !(error instanceof mongo.MongoServerError) ||
+    error.code === undefined ||
+    TRANSIENT.has(Number(error.code)) ||
+    isDiskFull(error)
+  );
 }
+
+/** The server has no room left for a file; where it has none for its journal either, it ends. */
+function isDiskFull({ code, message }: InstanceType<typeof mongo.MongoServerError>): boolean {
+  return Number(code) === OUT_OF_DISK_SPACE || (Number(code) === UNKNOWN_ERROR && message.startsWith(`${ENOSPC}: `));
+}
+const [OUT_OF_DISK_SPACE, UNKNOWN_ERROR, ENOSPC] = [14031, 8, constants.errno.ENOSPC];
 
 // HostUnreachable, HostNotFound, LockTimeout, MaxTimeMSExpired, WriteConcernFailed, NetworkTimeout, ShutdownInProgress, WriteConflict,
 // PrimarySteppedDown, NoSuchTransaction, ExceededTimeLimit, SocketException, NotWritablePrimary, InterruptedAtShutdown,

@@ -67,6 +67,8 @@ export interface StoreOptions {
   /** How long to look for a server before giving up, ms. */
   readonly serverSelectionTimeoutMS?: number;
   readonly monitorCommands?: boolean;
+  /** Called when there is no primary any more: work waits for one. */
+  readonly lost?: () => void;
 }
 
 /** Connects, checks the server (`serverCheck.ts`) and waits until all indexes stand. */
@@ -81,6 +83,10 @@ export async function openStore(uri: string, options: StoreOptions = {}): Promis
   });
   try {
     await connection.asPromise();
+    connection.getClient().on('topologyDescriptionChanged', ({ previousDescription, newDescription }) => {
+      const [before, now] = [previousDescription.type, newDescription.type];
+      if (before === 'ReplicaSetWithPrimary' && now === 'ReplicaSetNoPrimary') options.lost?.();
+    });
     await checkMongo(connection);
     const models = defineModels(connection);
     await buildIndexes(connection, models);

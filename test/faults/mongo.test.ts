@@ -4,9 +4,10 @@ import { mongo } from '../../src/store/models.ts';
 import { freshDatabase } from '../servers.ts';
 import { ALL, figure, secondsSince } from './harness/figures.ts';
 import { type Command, intercept, type Steps } from './harness/intercept.ts';
+import { at, nightWith } from './harness/nightWith.ts';
 import { seeded } from './harness/seed.ts';
 import { OwnMongod } from './harness/servers.ts';
-import { type Night, World } from './harness/world.ts';
+import { World } from './harness/world.ts';
 
 const random = seeded();
 const servers = freshDatabase();
@@ -27,39 +28,16 @@ async function failPoint(name: string, mode: unknown, data?: Record<string, unkn
   await client.db('admin').command({ configureFailPoint: name, mode, ...(data && { data }) });
 }
 
-/** A night with workers up, with these steps at each of its commands; goes on to the end, and compares. */
-async function nightWith(night: Night, steps: Steps, what: string): Promise<number> {
-  const { engine } = world;
-  await world.reset(night);
-  const interception = intercept(engine.store, steps);
-  await engine.work();
-  await engine.import(world.path(night)).catch(() => undefined);
-  await engine.recover(60_000);
-  const commands = interception.stop();
-  const facts = await world.goOn(night);
-  expect(facts, `seed ${random.seed}: night ${night}, ${what}`).toEqual(world.undisturbed(night));
-  return commands;
-}
-
-/** What is done at the n-th of the commands that fit. */
-function at(n: number, fits: (command: Command) => boolean, act: (command: Command) => Promise<void> | void) {
-  let met = 0;
-  return (command: Command): Promise<void> | void => {
-    if (!fits(command)) return;
-    met += 1;
-    if (met === n) return act(command);
-  };
-}
-
 /** Both nights, with a fault at one after the other of the commands that fit: `ALL`, or some of each. Gives how many. */
 async function atCommands(fits: (command: Command) => boolean, fault: (n: number) => Steps, some: number) {
   let points = 0;
   for (const night of [1, 2] as const) {
     let length = 0;
-    await nightWith(night, { before: (command) => void (length += fits(command) ? 1 : 0) }, 'no fault');
+    const steps: Steps = { before: (command) => void (length += fits(command) ? 1 : 0) };
+    await nightWith(world, night, { steps, what: 'no fault' });
     const all = Array.from({ length }, (_, place) => place + 1);
     for (const n of ALL ? all : all.slice(0, some).map(() => 1 + random.below(length))) {
-      await nightWith(night, fault(n), `command ${n}`);
+      await nightWith(world, night, { steps: fault(n), what: `seed ${random.seed}, command ${n}` });
       points += 1;
     }
   }
@@ -159,7 +137,7 @@ describe('MongoDB in trouble: what was to be written is written once', () => {
     const counting: Steps = { before: ({ name }) => void (aborted += name === 'abortTransaction' ? 1 : 0) };
     const then = performance.now();
     try {
-      await nightWith(2, counting, 'write conflicts');
+      await nightWith(world, 2, { steps: counting, what: 'write conflicts' });
     } finally {
       await failPoint('WTWriteConflictException', 'off');
     }

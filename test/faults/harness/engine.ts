@@ -26,6 +26,8 @@ export interface EngineOptions {
   readonly log?: Logger;
 }
 
+const SILENT = pino({ level: process.env.TEST_LOG ?? 'silent' });
+
 /** What one process of Muster has open: as `muster import` and `muster worker` do it, without the command line. */
 export class Engine {
   readonly options: EngineOptions;
@@ -39,12 +41,14 @@ export class Engine {
     this.store = store;
     const redis = connectRedis(options.redisUrl, 'producer', () => undefined);
     this.queues = new Queues(redis, options.prefix, jobs);
-    const { clock = systemClock, log = pino({ level: process.env.TEST_LOG ?? 'silent' }) } = options;
+    const { clock = systemClock, log = SILENT } = options;
     this.context = { store, clock, log, queues: this.queues, purgeRetentionDays: 30, base: '/' };
   }
 
   static async open(options: EngineOptions): Promise<Engine> {
-    return new Engine(options, await openStore(options.mongodbUri, { monitorCommands: true }));
+    const { mongodbUri, log = SILENT } = options;
+    const lost = () => log.warn('MongoDB is not reachable: work waits');
+    return new Engine(options, await openStore(mongodbUri, { monitorCommands: true, lost }));
   }
 
   /** Workers and the sweep, as in every process that works. */
@@ -63,8 +67,9 @@ export class Engine {
     });
     let ticking: Promise<void> = Promise.resolve();
     let stopped = false;
+    const waits = (error: Error) => context.log.warn({ error: error.name }, 'sweep waits');
     const tick = () => {
-      ticking = ticking.then(() => (stopped ? undefined : sweep(context, queues).catch(() => undefined)));
+      ticking = ticking.then(() => (stopped ? undefined : sweep(context, queues).catch(waits)));
     };
     const timer = setInterval(tick, options.sweepEvery ?? 100);
     this.#stop = async () => {
