@@ -115,7 +115,9 @@ function checkHeaders(headers: readonly string[], needed: ReturnType<typeof colu
  * The delimiter under which the most mapped columns are in the header; among equals the one by which the first 100
  * rows agree best on the number of columns, then the one that makes more of them.
  */
-function delimiterOf(text: string, whole: boolean, needed: ReadonlyMap<string, unknown>): string {
+function delimiterOf(sample: string, entire: boolean, needed: ReadonlyMap<string, unknown>): string {
+  const text = firstLines(sample, 4 * LOOKED_AT);
+  const whole = entire && text.length === sample.length;
   const scored = CANDIDATES.map((delimiter) => {
     const { data } = Papa.parse<string[]>(text, { delimiter, preview: LOOKED_AT + 1 });
     if (!whole && data.length <= LOOKED_AT && data.length > 1) data.pop();
@@ -129,6 +131,16 @@ function delimiterOf(text: string, whole: boolean, needed: ReadonlyMap<string, u
   });
   scored.sort((a, b) => b.mapped - a.mapped || b.agreement - a.agreement || b.columns - a.columns);
   return scored[0]?.delimiter ?? ',';
+}
+
+/** The text up to so many line feeds: the parser walks through all that it is given, to find out how lines end. */
+function firstLines(text: string, lines: number): string {
+  let end = -1;
+  for (let line = 0; line < lines; line += 1) {
+    end = text.indexOf('\n', end + 1);
+    if (end < 0) return text;
+  }
+  return text.slice(0, end + 1);
 }
 
 function unfit(fact: string, remedy: string): HeaderUnfit {

@@ -9,6 +9,7 @@ import type { Session } from '../store/store.ts';
 import { dropTable, partsOf } from '../store/tables.ts';
 import { dropEmptiedGroups } from './emptiedGroups.ts';
 import { NO_SUBSCRIPTIONS, type Outcome, type SubscriptionCounts } from './outcome.ts';
+import { traceRun } from './traceRun.ts';
 
 /**
  * Takes a run as far as its outbox allows: `applying → reconciling` when no batch waits to be applied, `→ completed`
@@ -16,6 +17,7 @@ import { NO_SUBSCRIPTIONS, type Outcome, type SubscriptionCounts } from './outco
  */
 export async function advanceRun(services: Services, id: RunId): Promise<void> {
   const { store, clock } = services;
+  if (await hasWork(store, id, 'apply')) return;
   let run = await readRun(store, id);
   if (run?.spread) return;
   if (run?.state === 'applying' && !(await hasWork(store, id, 'apply'))) {
@@ -70,6 +72,7 @@ export async function finishRun(services: Services, run: RunDoc): Promise<boolea
     return done;
   });
   if (moved && outcome && run.kind === 'feed' && run.feed !== null) await tidy(services, run.feed, outcome);
+  if (moved) await traceRun(services, run._id);
   return moved;
 }
 

@@ -25,8 +25,8 @@ export interface Drive {
   readonly signal?: AbortSignal;
 }
 
-/** How often a run that others work at is looked at, ms. */
-const LOOK = 25;
+/** A run that others work at is looked at after a twentieth of the time that it has taken so far, within these, ms. */
+const LOOK_OFTEN = 10;
 const LOOK_SELDOM = 500;
 
 /**
@@ -76,12 +76,14 @@ export function isFree(run: RunDoc, now: Date): boolean {
 async function apply({ services, queues, work, progress, signal }: Drive, run: RunDoc): Promise<RunDoc> {
   await enqueueRun(services.store, await queues(), run._id);
   await work();
+  const began = performance.now();
   for (let now: RunDoc = run; ; ) {
     progress?.(now, await services.store.outbox.countDocuments(ofRun(run._id)));
     await advanceRun(services, run._id);
     now = (await readRun(services.store, run._id)) as RunDoc;
     if (!APPLYING.has(now.state)) return now;
-    await pause(LOOK, undefined, { ...(signal && { signal }) });
+    const look = Math.min(LOOK_SELDOM, Math.max(LOOK_OFTEN, (performance.now() - began) / 20));
+    await pause(look, undefined, { ...(signal && { signal }) });
   }
 }
 

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Rejection } from '../domain/claim.ts';
-import { MusterError } from '../domain/errors.ts';
+import { framesOf, MusterError } from '../domain/errors.ts';
 import type { GroupId, LearnerId } from '../domain/ids.ts';
 import type { FeedPolicy } from '../domain/policy.ts';
 import { BrokenOff } from '../feed/errors.ts';
@@ -39,6 +39,7 @@ import { type ReadInput, type Reading, readClaims } from './read.ts';
 import type { RowMap } from './rowMap.ts';
 import { simulate } from './simulate.ts';
 import { attemptOf, startApplying } from './start.ts';
+import { traceRun } from './traceRun.ts';
 
 /** A run whose reader has not been heard of for this long may be taken over, ms. */
 export const LEASE = 30_000;
@@ -68,7 +69,9 @@ export async function executeRun(services: Services, run: RunDoc, file: SourceFi
   } finally {
     clearInterval(beat);
   }
-  return (await readRun(store, run._id)) as RunDoc;
+  const after = (await readRun(store, run._id)) as RunDoc;
+  if (after.state === 'held' || after.state === 'planned') await traceRun(services, run._id);
+  return after;
 }
 
 /** Compare-and-set into `reading`; undefined where another has it, or the feed has another working run (R23). */
@@ -108,7 +111,7 @@ export async function failRun({ store, clock, log }: Services, run: RunDoc, erro
   const known = error instanceof MusterError;
   const { name, message } = error as Error;
   const code = known ? error.code : name;
-  log.error({ run: run._id, feed: run.feed, code, ...(!known && { err: error }) }, 'run failed');
+  log.error({ run: run._id, feed: run.feed, code, ...(!known && { at: framesOf(error as Error) }) }, 'run failed');
   const now = clock.now();
   const current = await readRun(store, run._id);
   if (!current || current.attempt !== run.attempt) return;
@@ -118,6 +121,7 @@ export async function failRun({ store, clock, log }: Services, run: RunDoc, erro
     set: { finishedAt: now, error: { code, message } },
     unset: ['working', 'lease'],
   });
+  await traceRun({ store }, run._id);
 }
 
 async function readAndPlan(services: Services, run: RunDoc, file: SourceFile): Promise<void> {
@@ -158,11 +162,11 @@ async function readAndPlan(services: Services, run: RunDoc, file: SourceFile): P
     hashKey,
     known: comparable && policy.mode === 'full' ? rowTable : undefined,
     lookAgain,
+    erased: await readErased(store),
     idsOf: (ids) => learnerIdsByExternalId(store, ids),
     contested: (claims) => (anybody ? contestedEmails(store, claims, policy.match) : Promise.resolve([])),
     newGroupIds: async (count) => {
       const first = count > 0 ? await newIds('groups', count) : 0;
-    erased: await readErased(store),
       return Array.from({ length: count }, (_, at) => (first + at) as GroupId);
     },
   });
@@ -187,7 +191,9 @@ async function readAndPlan(services: Services, run: RunDoc, file: SourceFile): P
   await storeRejected(services, run, reader, hashKey, plan.rejections);
   const tableId = `${run._id}-${run.attempt}`;
   const packs = !run.preview && policy.mode === 'full';
-  const tableParts = packs ? await writeTable(store, tableId, packTable(reading.rowMap, plan.lookAgain)) : 0;
+  const last = applied && lookAgain.length === 0 && servesAgain(settings, reading, plan) ? applied : undefined;
+  const tableParts =
+    packs && !last ? await writeTable(store, tableId, packTable(reading.rowMap, plan.lookAgain)) : 0;
   await dropAbandoned(services, run);
 
   const outcome: Outcome = {
@@ -200,8 +206,8 @@ async function readAndPlan(services: Services, run: RunDoc, file: SourceFile): P
       settings: digest,
       layout,
       keys: structure.keysRevision + (reading.newGroups.size > 0 ? 1 : 0),
-      table: tableId,
-      tableParts,
+      table: last?.table ?? tableId,
+      tableParts: last?.tableParts ?? tableParts,
       hashKey: hashKey.toString('hex'),
       again: againOf(policy, plan),
       closed,
@@ -310,7 +316,7 @@ async function sameAgain(
     problems,
     lost: 0,
   };
-  return moveRun(store, run, 'completed', {
+  const moved = await moveRun(store, run, 'completed', {
     by: run.by,
     at: now,
     set: {
@@ -322,6 +328,8 @@ async function sameAgain(
     },
     unset: ['working', 'lease'],
   });
+  if (moved) await traceRun(services, run._id);
+  return moved;
 }
 
 /** The rows that were rejected are so again, for the same reasons. */
@@ -362,6 +370,15 @@ function layoutDigest({ layout: { headers, delimiter, encoding } }: FeedReader):
   return createHash('sha256')
     .update(JSON.stringify([headers, delimiter, encoding.name]))
     .digest('hex');
+}
+
+/**
+ * Does the last applied run's table say of tonight's rows what a new one would, but for a few that will be parsed again
+ * and be no news again? Where changes by hand stay until the feed has news, a row must be news once (R21).
+ */
+function servesAgain({ authority }: FeedSettings, { nearlyAsBefore }: Reading, plan: RunPlan): boolean {
+  const { outcome, rejections, lookAgain } = plan;
+  return nearlyAsBefore && authority === 'feed' && outcome.noChange && rejections.length + lookAgain.size === 0;
 }
 
 /** Learners of the last applied run who may have left. */

@@ -52,6 +52,8 @@ export interface Reading {
   readonly erased: number;
   /** Learners of the last applied run of whom a row is gone (they may have other rows). */
   readonly lost: LearnerSet;
+  /** Nearly all rows are those of the last applied run, in its order: its table serves the next run as well as a new one. */
+  readonly nearlyAsBefore: boolean;
   /** Those of `lost` of whom fewer rows have come than gone: the only ones from whom something may be taken away. */
   readonly fewer: LearnerSet;
   readonly newGroups: ReadonlyMap<GroupId, NewGroup>;
@@ -71,6 +73,8 @@ export async function* claimsOf({ claims, alone }: Reading): AsyncGenerator<Clai
   yield* alone();
 }
 
+/** Rows of which at most one is new, gone or moved, for a table to be as good as new. */
+const NEARLY = 100;
 /** New rows that are held in memory at once; of more, only their hashes are. */
 const HELD = 20_000;
 /** Claims handed out at once. */
@@ -91,11 +95,11 @@ class Claiming {
   /** All rows so far, by learner; only those to be gathered where there is a crowd. */
   readonly #byLearner = new Map<ExternalId, RowClaim[]>();
   readonly #dirty: LearnerSet;
+  readonly #erased = new Set<number>();
   #held = 0;
   #crowd: Crowd | undefined;
   #rowMap = new RowMap();
   #first = 2;
-  readonly #erased = new Set<number>();
   #read = 0;
   #repeated = 0;
 
@@ -130,11 +134,12 @@ class Claiming {
       claims,
       alone: () => this.#alone(marks, groupIds),
       rejections: this.#rejections,
+      erased: this.#erased.size,
       lost,
+      nearlyAsBefore: matcher !== undefined && NEARLY * (matcher.jumps + lost.size) <= this.#read,
       fewer: new LearnerSet(gone.keys()),
       newGroups,
       rowMap: this.#rowMap,
-      erased: this.#erased.size,
       firstRow: this.#first,
     };
   }
@@ -173,11 +178,6 @@ class Claiming {
     return knownRows;
   }
 
-  async #take(results: readonly (RowClaim | Rejection)[]): Promise<void> {
-    const claims: RowClaim[] = [];
-    for (const result of results) {
-      if ('code' in result) this.#rejections.push(result);
-      else claims.push(result);
   /** What the rows say, without those of people who were erased. */
   async #parse(rows: Rows, indexes: readonly number[], firstRow: number): Promise<(RowClaim | Rejection)[]> {
     const { reader, erased, idsOf } = this.#in;
@@ -194,6 +194,11 @@ class Claiming {
     return results.filter(({ row }) => !out.has(row));
   }
 
+  async #take(results: readonly (RowClaim | Rejection)[]): Promise<void> {
+    const claims: RowClaim[] = [];
+    for (const result of results) {
+      if ('code' in result) this.#rejections.push(result);
+      else claims.push(result);
     }
     if (this.#crowd) return this.#join(this.#crowd, claims);
     this.#keep(claims);

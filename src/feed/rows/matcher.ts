@@ -16,6 +16,7 @@ export class RowMatcher {
   /** 1 for a table row that was found. */
   readonly #found: Uint8Array;
   #foundRows = 0;
+  #jumps = 0;
   #expected = 0;
   #index: HashIndex | undefined;
 
@@ -31,6 +32,7 @@ export class RowMatcher {
     const table = this.#table;
     const found = this.#found;
     let foundRows = this.#foundRows;
+    let jumps = this.#jumps;
     let expected = this.#expected;
     for (let row = 0; row < count; row++) {
       const low = hashLow[row] as number;
@@ -46,6 +48,7 @@ export class RowMatcher {
       ) {
         this.#index ??= new HashIndex(table, found, found.length - foundRows);
         match = this.#index.find(low, high);
+        jumps++;
       }
       out[row] = match;
       if (match >= 0) {
@@ -55,7 +58,13 @@ export class RowMatcher {
       }
     }
     this.#foundRows = foundRows;
+    this.#jumps = jumps;
     this.#expected = expected;
+  }
+
+  /** Rows of the file that were not found, or not behind the one found before. */
+  get jumps(): number {
+    return this.#jumps;
   }
 
   /** Table rows, in file order, that no row matched; those to look at again are among them. */

@@ -1,4 +1,5 @@
-import { beforeAll, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { removeMembers } from '../../../src/run/memberships.ts';
 import { COMPANY, HR, useMuster } from '../../harness.ts';
 
 const muster = useMuster();
@@ -32,4 +33,37 @@ test('R12 R17: an e-mail address that is given up lets the same bytes be read an
   const again = await muster.import(asks, { approve: true });
   expect(again.rows.rejected).toBe(1);
   expect(again.stages.map(({ name }) => name)).toContain('plan');
+});
+
+describe('the same facts in other bytes', () => {
+  const night = (edited: string, group = 'sector-a') =>
+    `EmployeeID,Groups,Room\n${Array.from({ length: 300 }, (_, at) => `t${at},sector-a,${at}\n`).join('')}edited,${group},${edited}\n`;
+  const table = async () => (await muster.store.feeds.findOne({ _id: 'rooms' as never }))?.applied?.table;
+  const settings = (authority: string) =>
+    `name: rooms\nlearner: { externalId: EmployeeID }\ngroups: [{ column: Groups }]\nauthority: ${authority}\n`;
+
+  test('R17: a row edited outside the mapped columns writes no table; what it says later is seen', async () => {
+    await muster.feed(settings('feed'));
+    await muster.import(night('1'), { feed: 'rooms' });
+    const before = await table();
+    expect(await muster.import(night('2'), { feed: 'rooms' })).toMatchObject({ noChange: true });
+    expect(await table()).toBe(before);
+    expect(await muster.store.tables.countDocuments({ '_id.table': { $regex: /^r/ } })).toBe(2);
+    expect(await muster.import(night('2', 'sector-b'), { feed: 'rooms' })).toMatchObject({
+      memberships: { added: 1, removed: 1 },
+    });
+    expect(await table()).not.toBe(before);
+  });
+
+  test('R21: with shared authority a row is news once', async () => {
+    await muster.feed(settings('shared'));
+    await muster.import(night('3'), { feed: 'rooms' });
+    await muster.import(night('4'), { feed: 'rooms' });
+    const learner = await muster.learner('edited');
+    const group = await muster.group('sector-a');
+    await removeMembers(muster.context, { group, learners: [learner], courses: 'keep', by: 'test' });
+    const later = night('4').replace(',7\n', ',7b\n');
+    expect(await muster.import(later, { feed: 'rooms' })).toMatchObject({ noChange: true });
+    expect(await muster.memberships('edited')).toEqual([]);
+  });
 });
