@@ -16,11 +16,9 @@ import { tellingOf } from '../settings/telling.ts';
 import { initiateReplicaSet } from '../store/replicaSet.ts';
 import { type Services, systemClock } from '../store/services.ts';
 import { openStore, type Store } from '../store/store.ts';
-import { startTracing } from '../telemetry/tracing.ts';
 import { applyFeedFiles } from './feedFiles.ts';
 import { plainLog } from './plainLog.ts';
 import { unreachable } from './unreachable.ts';
-import { version } from './version.ts';
 
 /** How often the database is looked through for work that nobody does yet, ms. */
 const SWEEP = 1_000;
@@ -63,11 +61,9 @@ export async function openMuster(options: OpenOptions): Promise<Muster> {
   let working: Promise<void> | undefined;
 
   const close = async (): Promise<void> => {
-    for (const end of closing.splice(0).reverse()) await end().catch((error) => log.warn({ at: framesOf(error) }, 'not closed'));
+    for (const end of closing.splice(0).reverse()) await end().catch((error) => log.warn({ err: error }, 'not closed'));
   };
   try {
-    const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint } = env;
-    if (endpoint !== undefined) closing.push(await startTracing(endpoint, version()));
     const uri = env.MONGODB_URI ?? (await start('mongodb'));
     const patience = options.service ? {} : { serverSelectionTimeoutMS: PATIENCE };
     const lost = () => log.warn('MongoDB is not reachable: work waits');
