@@ -1,6 +1,7 @@
 import type { BatchId, OutboxDoc } from '../src/store/models.ts';
 import { entryFailed } from '../src/store/outbox.ts';
 import { describe } from '../src/store/setAside.ts';
+import { inSpan } from '../src/telemetry/tracing.ts';
 import type { JobContext } from './context.ts';
 
 /**
@@ -14,7 +15,7 @@ export async function noting<T>(
   work: () => Promise<T>,
 ): Promise<T> {
   try {
-    return await work();
+    return await inSpan(`batch ${job}`, { 'muster.run': _id.run, 'muster.batch': _id.batch }, work);
   } catch (error) {
     const when = { now: clock.now(), random: Math.random() };
     await entryFailed(store, { _id, job }, describe(error), when).catch(() => undefined);

@@ -1,6 +1,7 @@
 import { join, resolve } from 'node:path';
 import { type Logger, pino } from 'pino';
 import { jobs } from '../../jobs/all.ts';
+import { framesOf } from '../domain/errors.ts';
 import { sayOn } from '../embedded/say.ts';
 import { type EmbeddedServers, startEmbedded } from '../embedded/servers.ts';
 import { deliverNotifications } from '../notify/deliver.ts';
@@ -19,9 +20,11 @@ import { openStore, type Store } from '../store/store.ts';
 import { applyFeedFiles } from './feedFiles.ts';
 import { plainLog } from './plainLog.ts';
 import { unreachable } from './unreachable.ts';
+import { startTracing } from '../telemetry/tracing.ts';
 
 /** How often the database is looked through for work that nobody does yet, ms. */
 const SWEEP = 1_000;
+import { version } from './version.ts';
 /** How long a command that somebody waits for looks for MongoDB, ms. */
 const PATIENCE = 10_000;
 /** What running jobs may take when a command ends, ms. */
@@ -61,12 +64,15 @@ export async function openMuster(options: OpenOptions): Promise<Muster> {
   let working: Promise<void> | undefined;
 
   const close = async (): Promise<void> => {
-    for (const end of closing.splice(0).reverse()) await end().catch((error) => log.warn({ err: error }, 'not closed'));
+    for (const end of closing.splice(0).reverse())
+      await end().catch((error) => log.warn({ at: framesOf(error) }, 'not closed'));
   };
   try {
     const uri = env.MONGODB_URI ?? (await start('mongodb'));
     const patience = options.service ? {} : { serverSelectionTimeoutMS: PATIENCE };
     const lost = () => log.warn('MongoDB is not reachable: work waits');
+    const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint } = env;
+    if (endpoint !== undefined) closing.push(await startTracing(endpoint, version()));
     const store = await openStore(uri, { ...patience, lost }).catch((error) => {
       throw unreachable('MongoDB', env.MONGODB_URI && 'MONGODB_URI', error);
     });

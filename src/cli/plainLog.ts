@@ -5,13 +5,11 @@ import { pino } from 'pino';
 export function plainLog(stream: NodeJS.WritableStream): DestinationStream {
   return {
     write(line) {
-      const { level, msg, time: _, err, ...fields } = JSON.parse(line) as Record<string, unknown>;
-      const cause = (err as { stack?: string } | undefined)?.stack;
+      const { level, msg, time: _, at, ...fields } = JSON.parse(line) as Record<string, unknown>;
+      const frames = ((at as string[] | undefined) ?? []).map((frame) => `  ${frame}\n`).join('');
       const details = Object.entries(fields).map(([name, value]) => `${name} ${String(value)}`);
       const named = LEVELS[Number(level)] ?? pino.levels.labels[Number(level)] ?? 'log';
-      stream.write(
-        `${named}: ${String(msg)}${details.length > 0 ? ` (${details.join(', ')})` : ''}\n${cause ? `${cause}\n` : ''}`,
-      );
+      stream.write(`${named}: ${String(msg)}${details.length > 0 ? ` (${details.join(', ')})` : ''}\n${frames}`);
     },
   };
 }

@@ -19,3 +19,12 @@ export class NotFound extends MusterError {
   readonly code = 'not-found';
   override readonly exit = 2;
 }
+
+/** Where an error happened, without its message: that may hold names and addresses. */
+export function framesOf({ stack = '' }: Error): string[] {
+  return stack
+    .split('\n')
+    .filter((line) => /^\s+at /.test(line))
+    .slice(0, 8)
+    .map((line) => line.trim());
+}

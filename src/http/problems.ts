@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { hasZodFastifySchemaValidationErrors, isResponseSerializationError } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { MusterError, NotFound } from '../domain/errors.ts';
+import { framesOf, MusterError, NotFound } from '../domain/errors.ts';
 import { seesAll } from './principal.ts';
 
 /** RFC 9457. `type` is `urn:muster:CODE`, with the codes of docs/errors.md. */
@@ -176,13 +176,4 @@ export function codeOf({ code }: { readonly code?: string }): string {
 
 function isUnreachable(error: Error): boolean {
   return /^Mongo(ServerSelection|Network|NotConnected|PoolCleared|TopologyClosed|Expired)/.test(error.name);
-}
-
-/** Where it happened, without the message: that may hold names and addresses. */
-function framesOf({ stack = '' }: Error): string[] {
-  return stack
-    .split('\n')
-    .filter((line) => /^\s+at /.test(line))
-    .slice(0, 8)
-    .map((line) => line.trim());
 }

@@ -1,5 +1,6 @@
 import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
+import { bullTelemetry } from '../telemetry/tracing.ts';
 import { JOBS, type Job, type JobName } from './job.ts';
 
 /** What waits in the outbox, as a job. */
@@ -7,6 +8,8 @@ export interface Waiting {
   readonly run: string;
   readonly batch: number;
   readonly job: Exclude<JobName, 'import'>;
+  /** The trace of the run, for the job to carry; without it, that of the job at work. */
+  readonly trace?: string | undefined;
 }
 
 /** The producers' side: one BullMQ queue a kind of job, with ids that make a second `add` harmless. */
@@ -22,7 +25,9 @@ export class Queues {
     this.redis = redis;
     this.prefix = prefix;
     this.#jobs = new Map(jobs.map((job) => [job.name, job]));
-    this.#queues = new Map(JOBS.map((name) => [name, new Queue(name, { connection: redis, prefix })]));
+    this.#queues = new Map(
+      JOBS.map((name) => [name, new Queue(name, { connection: redis, prefix, ...bullTelemetry() })]),
+    );
     // Without a listener an 'error' of the connection would end the process.
     for (const queue of this.#queues.values()) queue.on('error', () => undefined);
     redis.on('close', () => {
@@ -47,10 +52,10 @@ export class Queues {
       const mine = entries.filter(({ job }) => job === name);
       if (mine.length === 0) continue;
       await this.queue(name).addBulk(
-        mine.map(({ run, batch }) => ({
+        mine.map(({ run, batch, trace }) => ({
           name,
           data: { run, batch },
-          opts: { ...this.#options(name), jobId: `${run}-${batch}-${name}` },
+          opts: { ...this.#options(name), ...carrying(trace), jobId: `${run}-${batch}-${name}` },
         })),
       );
     }
@@ -62,8 +67,10 @@ export class Queues {
     return state === 'unknown' ? null : state;
   }
 
-  async addImport(run: string): Promise<void> {
-    await this.queue('import').add('import', { run }, { ...this.#options('import'), jobId: `import-${run}` });
+  async addImport(run: string, trace?: string): Promise<void> {
+    const opts = { ...this.#options('import'), ...carrying(trace), jobId: `import-${run}` };
+    // `add` would carry the trace of its caller alone.
+    await this.queue('import').addBulk([{ name: 'import', data: { run }, opts }]);
   }
 
   #options(name: JobName) {
@@ -79,4 +86,8 @@ export class Queues {
   async close(): Promise<void> {
     for (const queue of this.#queues.values()) await queue.close();
   }
+}
+
+function carrying(trace: string | undefined): { telemetry?: { metadata: string } } {
+  return trace === undefined ? {} : { telemetry: { metadata: trace } };
 }

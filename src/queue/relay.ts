@@ -1,6 +1,7 @@
 import { dueEntries, postpone } from '../store/outbox.ts';
 import type { Services } from '../store/services.ts';
 import type { Queues } from './queues.ts';
+import { runTraces } from './runTraces.ts';
 
 /** Entries a tick. */
 const AT_ONCE = 2_000;
@@ -22,7 +23,11 @@ export async function relay({ store, clock }: Services, queues: Queues): Promise
     const entries = await dueEntries(store, all || emptied ? new Date(8.64e15) : now, all || emptied ? 0 : AT_ONCE);
     for (let at = 0; at < entries.length; at += AT_ONCE) {
       const some = entries.slice(at, at + AT_ONCE);
-      await queues.add(some.map(({ _id, job }) => ({ run: _id.run, batch: _id.batch, job })));
+      const traces = await runTraces(
+        store,
+        some.map(({ _id }) => _id.run),
+      );
+      await queues.add(some.map(({ _id: { run, batch }, job }) => ({ run, batch, job, trace: traces.get(run) })));
       await postpone(store, some, new Date(now.getTime() + LOOK_AGAIN));
     }
     return entries.length;

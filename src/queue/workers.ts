@@ -1,8 +1,11 @@
 import { type Job as BullJob, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
+import { framesOf } from '../domain/errors.ts';
 import { jobSeconds } from '../telemetry/metrics.ts';
+import { bullTelemetry } from '../telemetry/tracing.ts';
 import type { Job } from './job.ts';
+import { JobFailed } from './jobFailed.ts';
 import type { Queues } from './queues.ts';
 import { refusal } from './redis.ts';
 
@@ -33,9 +36,17 @@ export async function startWorkers<Context>(options: WorkersOptions<Context>): P
     if (refusal(error) === undefined) throw error;
   });
   const workers = jobs.map((job) => {
-    const worker = new Worker(job.name, async ({ data }) => job.handle(job.payload.parse(data), context), {
+    const work = async ({ data }: BullJob) => {
+      try {
+        await job.handle(job.payload.parse(data), context);
+      } catch (error) {
+        throw new JobFailed(error as Error);
+      }
+    };
+    const worker = new Worker(job.name, work, {
       connection: redis,
       prefix: queues.prefix,
+      ...bullTelemetry(),
       concurrency: job.concurrency?.here ?? options.concurrency,
       lockDuration: lock,
       stalledInterval: lock / 2,
@@ -61,6 +72,7 @@ export async function startWorkers<Context>(options: WorkersOptions<Context>): P
           tries: failed?.attemptsMade,
           error: error.name,
           code: (error as { code?: unknown }).code,
+          at: framesOf(error),
         },
         'job failed',
       );

@@ -8,6 +8,7 @@ import type { Services } from '../store/services.ts';
 import { beginRetry } from '../store/setAside.ts';
 import { advanceRun } from './advance.ts';
 import { abandonedRuns } from './drive.ts';
+import { enqueueImport } from './enqueue.ts';
 import { retrySetAside } from './retryQueue.ts';
 import { spreadStructure } from './structureChange.ts';
 import { tellRuns } from './tell.ts';
@@ -50,7 +51,7 @@ async function takeUpRuns(services: Services, queues: Queues): Promise<void> {
   const waiting = await store.runs.find({ state: 'queued', kind: 'feed' }).sort({ createdAt: 1 }).toArray();
   for (const run of [...(await abandonedRuns(services)), ...waiting]) {
     const isHere = run.source.host === undefined || run.source.host === hostname();
-    if (isHere && !(await isBlocked(services, run))) await queues.addImport(run._id);
+    if (isHere && !(await isBlocked(services, run))) await enqueueImport(queues, run);
   }
 }
 

@@ -1,5 +1,6 @@
 import type { RunId } from '../domain/ids.ts';
 import type { Queues } from '../queue/queues.ts';
+import { runTraces } from '../queue/runTraces.ts';
 import { requestRun } from '../run/request.ts';
 import { dueTimes } from '../settings/dueTimes.ts';
 import { isDuplicateKey } from '../store/failures.ts';
@@ -32,7 +33,8 @@ export async function scheduleDueRuns(services: Services, queues: Queues, now: D
     }
   }
   // A run that is not enqueued here, because Redis is away, is found by the sweep.
-  for (const run of made) await queues.addImport(run);
+  const traces = await runTraces(store, made);
+  for (const run of made) await queues.addImport(run, traces.get(run));
   return made;
 }
 

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { NotFound, UsageError } from '../../domain/errors.ts';
 import { locate } from '../../feed/sources/file.ts';
 import { deleteFeed } from '../../run/deleteFeed.ts';
+import { enqueueImport } from '../../run/enqueue.ts';
 import { releaseFeed } from '../../run/releaseFeed.ts';
 import { reportOf } from '../../run/report.ts';
 import { requestRun } from '../../run/request.ts';
@@ -190,7 +191,7 @@ export function feedRoutes(app: App, context: HttpContext): void {
         throw error;
       });
       // Where Redis cannot be reached the workers' sweep finds the run.
-      await context.queues.addImport(run._id).catch(() => undefined);
+      await enqueueImport(context.queues, run).catch(() => undefined);
       reply.code(202).header('location', `/api/v1/runs/${run._id}`);
       return reportOf(store, run);
     },
