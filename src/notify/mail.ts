@@ -5,7 +5,7 @@ import type { Telling } from '../settings/telling.ts';
 /** How long the mail server may take, ms. */
 const DEADLINE = 30_000;
 
-/** A feed names an address, and there is no server that takes mail. */
+/** A feed or report names an address, and there is no server that takes mail. */
 export class NoMailServer extends MusterError {
   readonly code = 'no-mail-server';
   constructor() {
@@ -21,12 +21,13 @@ export interface Mail {
   readonly to: readonly string[];
   readonly subject: string;
   readonly text: string;
+  readonly attachment?: { readonly name: string; readonly type: string; readonly content: Uint8Array };
 }
 
 /** Hands a mail to the server of SMTP_URL. @throws {NoMailServer}, and what the server or the network has against it. */
 export async function sendMail(
   { smtpUrl, mailFrom }: Telling,
-  { id, to, subject, text }: Mail,
+  { id, to, subject, text, attachment }: Mail,
   stopping?: AbortSignal,
 ): Promise<void> {
   if (smtpUrl === undefined) throw new NoMailServer();
@@ -42,6 +43,11 @@ export async function sendMail(
       to: [...to],
       subject,
       text,
+      ...(attachment && {
+        attachments: [
+          { filename: attachment.name, contentType: attachment.type, content: Buffer.from(attachment.content) },
+        ],
+      }),
       messageId: `<${id}@muster.invalid>`,
       headers: { 'Auto-Submitted': 'auto-generated' },
       signal: stopping ? AbortSignal.any([late, stopping]) : late,

@@ -2,14 +2,11 @@ import type { RunId } from '../domain/ids.ts';
 import type { Queues } from '../queue/queues.ts';
 import { runTraces } from '../queue/runTraces.ts';
 import { requestRun } from '../run/request.ts';
-import { dueTimes } from '../settings/dueTimes.ts';
 import { isDuplicateKey } from '../store/failures.ts';
-import { settingsOf, timesOf } from '../store/feeds.ts';
+import { settingsOf } from '../store/feeds.ts';
 import type { FeedDoc } from '../store/models.ts';
 import type { Services } from '../store/services.ts';
-
-/** A due time of which the scheduler hears this late has not been missed, whatever `catchUpHours` says, ms. */
-const PUNCTUAL = 120_000;
+import { asRead, dueOf } from './due.ts';
 
 /**
  * Makes a run for each feed whose time has come, and gives the ids of those made. One run a due time, however many
@@ -40,23 +37,8 @@ export async function scheduleDueRuns(services: Services, queues: Queues, now: D
 
 async function runIfDue(services: Services, feed: FeedDoc, now: Date): Promise<RunId | undefined> {
   const { store, log } = services;
-  const schedule = feed.schedule as NonNullable<FeedDoc['schedule']>;
-  const { cron = '', timeZone, catchUpHours } = schedule;
-  const as = timesOf(schedule);
-  const { scheduled } = feed;
-  if (!scheduled || scheduled.as !== as || scheduled.since > now) {
-    await store.feeds.updateOne(asRead(feed), { $set: { scheduled: { as, since: now } } });
-    return undefined;
-  }
-  const after = new Date(
-    Math.max(
-      now.getTime() - Math.max(catchUpHours * 3_600_000, PUNCTUAL),
-      scheduled.since.getTime(),
-      // Later than now: the clock was set back. What is due by the new time is looked for as if nothing were known.
-      scheduled.handled && scheduled.handled <= now ? scheduled.handled.getTime() : 0,
-    ),
-  );
-  const due = dueTimes({ cron, timeZone }, after, now).at(-1);
+  const { begins, due } = dueOf(feed.schedule as NonNullable<FeedDoc['schedule']>, feed.scheduled, now);
+  if (begins) await store.feeds.updateOne(asRead(feed), { $set: { scheduled: begins } });
   if (!due) return undefined;
   const run = feed.quarantined ? undefined : await makeRun(services, feed, due);
   if (run !== undefined) {
@@ -65,11 +47,6 @@ async function runIfDue(services: Services, feed: FeedDoc, now: Date): Promise<R
   }
   await store.feeds.updateOne(asRead(feed), { $set: { 'scheduled.handled': due } });
   return run;
-}
-
-/** The feed as far as its schedule is as it was read. */
-function asRead({ _id, scheduled }: FeedDoc) {
-  return { _id, 'scheduled.as': scheduled?.as ?? null, 'scheduled.since': scheduled?.since ?? null } as { _id: string };
 }
 
 /** Undefined where there is a run of that due time already. */

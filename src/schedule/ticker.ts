@@ -1,6 +1,7 @@
 import { schedule } from 'node-cron';
 import type { Queues } from '../queue/queues.ts';
 import type { Services } from '../store/services.ts';
+import { scheduleDueReports } from './dueReports.ts';
 import { scheduleDueRuns } from './dueRuns.ts';
 import { type Rounds, roundsOf } from './rounds.ts';
 
@@ -11,11 +12,15 @@ const WAKE_ANYWAY = 30_000;
 /** What node-cron would say: that it was late, which is made up for here. */
 const SILENT = { info: () => {}, warn: () => {}, error: () => {}, debug: () => {} };
 
-/** Looks for due runs now and whenever it is woken. */
+/** Looks for due runs and reports now and whenever it is woken. */
 export function startScheduler(services: Services, queues: Queues): Pick<Rounds, 'stop'> {
   const { clock, log } = services;
   const rounds = roundsOf(
-    () => scheduleDueRuns(services, queues, clock.now()),
+    async () => {
+      // A run that waits for Redis does not keep reports waiting.
+      await scheduleDueReports(services, clock.now());
+      await scheduleDueRuns(services, queues, clock.now());
+    },
     (error) => log.warn({ error: error.name }, 'schedule waits'),
   );
   const ticker = schedule(WAKE, () => rounds.begin(), { suppressMissedWarning: true, logger: SILENT });

@@ -9,6 +9,7 @@ import type { RunState } from '../domain/run.ts';
 import type { SettleKind, Subscription } from '../domain/settle.ts';
 import type { Course, Group } from '../domain/structure.ts';
 import type { FeedSettings } from '../settings/feed.ts';
+import type { ReportSettings } from '../settings/report.ts';
 
 /** What lies in each collection, as stored. Domain types come from these by the functions beside this file. */
 export interface LearnerDoc extends Omit<Learner, 'id'> {
@@ -54,6 +55,16 @@ export interface PurgedDoc {
   until: Date;
 }
 
+/**
+ * How far a schedule is kept. Times up to `since`, when the schedule `as` was first seen, are none of its; `handled` is
+ * the due time that was last seen to, or left out.
+ */
+export interface Scheduled {
+  as: string;
+  since: Date;
+  handled?: Date;
+}
+
 export interface FeedDoc {
   _id: SourceName;
   /** The feed file as written. */
@@ -72,11 +83,7 @@ export interface FeedDoc {
   lookAgain?: { learner: LearnerId; at: Date }[];
   /** When the feed runs by itself, as its text says. */
   schedule?: FeedSettings['schedule'];
-  /**
-   * How far the schedule is kept. Times up to `since`, when the schedule `as` was first seen, are none of its;
-   * `handled` is the due time that was last made a run of, or left out.
-   */
-  scheduled?: { as: string; since: Date; handled?: Date };
+  scheduled?: Scheduled;
   /** Runs that failed or were held, one after another, up to the last. */
   troubles?: number;
   /** The feed runs no more by itself, since this run, until a person releases it. */
@@ -226,8 +233,19 @@ export interface SetAsideDoc {
   change?: Change;
 }
 
+/** What is sent until it has arrived, or is given up. */
+export interface Delivery {
+  /** Not before; null = it has arrived, or was given up. */
+  nextAt: Date | null;
+  /** Tries that failed. */
+  tries: { at: Date; message: string }[];
+  deliveredAt?: Date;
+  /** When it was delivered or given up; kept for a while after that. */
+  endedAt?: Date;
+}
+
 /** Something that people are told of (`notify` of a feed), until it has arrived. */
-export interface NotificationDoc {
+export interface NotificationDoc extends Delivery {
   /** At random, so that receivers of several environments can tell them apart. */
   _id: string;
   feed: SourceName;
@@ -237,13 +255,6 @@ export interface NotificationDoc {
   /** What is said: figures alone, no personal data. */
   message: object;
   createdAt: Date;
-  /** Not before; null = it has arrived, or was given up. */
-  nextAt: Date | null;
-  /** Tries that failed. */
-  tries: { at: Date; message: string }[];
-  deliveredAt?: Date;
-  /** When it was delivered or given up; kept for a while after that. */
-  endedAt?: Date;
 }
 
 export interface AuditDoc {
@@ -279,6 +290,32 @@ export interface RejectedDoc {
 export interface TablePartDoc {
   _id: { table: string; part: number };
   bytes: Uint8Array;
+}
+
+/** A saved report. */
+export interface ReportDoc {
+  /** At random: a number would tell how many there are. */
+  _id: string;
+  /** Unique among those of its owner. */
+  name: string;
+  /** Who made it, and with whose eyes it is sent: `user:LOGIN`, `key:NAME`, `cli:NAME`, `file`. */
+  owner: string;
+  origin: 'file' | 'database';
+  settings: ReportSettings;
+  /** Goes up with every change of the settings. */
+  revision: number;
+  scheduled?: Scheduled;
+  changedAt: Date;
+  changedBy: string;
+}
+/** A report that is to be sent; one each due time. */
+export interface SendingDoc extends Delivery {
+  _id: { report: string; due: Date };
+  /** `schedule`, or who asked for it. */
+  by: string;
+  createdAt: Date;
+  /** It was too large for a mail, which bore a link in its place. */
+  linked?: boolean;
 }
 
 /** A person who may log in (R29). `_id`: the login name, in lower case. */
@@ -577,6 +614,37 @@ function schemas() {
   notifications.index({ feed: 1, createdAt: -1 });
   notifications.index({ endedAt: 1 }, { expireAfterSeconds: NOTIFICATIONS_KEPT });
 
+  const reports = new Schema(
+    {
+      _id: String,
+      name: String,
+      owner: String,
+      origin: String,
+      settings: Mixed,
+      revision: Number,
+      scheduled: Mixed,
+      changedAt: Date,
+      changedBy: String,
+    },
+    { ...options, collection: 'reports' },
+  );
+  reports.index({ owner: 1, name: 1 }, { unique: true });
+  const sendings = new Schema(
+    {
+      _id: Mixed,
+      by: String,
+      createdAt: Date,
+      nextAt: Date,
+      tries: [Mixed],
+      linked: Boolean,
+      deliveredAt: Date,
+      endedAt: Date,
+    },
+    { ...options, collection: 'sendings' },
+  );
+  sendings.index({ nextAt: 1 });
+  sendings.index({ endedAt: 1 }, { expireAfterSeconds: NOTIFICATIONS_KEPT });
+
   const audit = new Schema(
     {
       _id: Mixed,
@@ -689,6 +757,8 @@ function schemas() {
     outbox,
     setAside,
     notifications,
+    reports,
+    sendings,
     audit,
     rejected,
     tables,

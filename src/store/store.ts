@@ -19,7 +19,9 @@ import {
   type ProgressDoc,
   type PurgedDoc,
   type RejectedDoc,
+  type ReportDoc,
   type RunDoc,
+  type SendingDoc,
   type SessionDoc,
   type SetAsideDoc,
   type SubscriptionsDoc,
@@ -45,6 +47,8 @@ export interface Store {
   readonly outbox: mongo.Collection<OutboxDoc>;
   readonly setAside: mongo.Collection<SetAsideDoc>;
   readonly notifications: mongo.Collection<NotificationDoc>;
+  readonly reports: mongo.Collection<ReportDoc>;
+  readonly sendings: mongo.Collection<SendingDoc>;
   readonly audit: mongo.Collection<AuditDoc>;
   readonly rejected: mongo.Collection<RejectedDoc>;
   readonly tables: mongo.Collection<TablePartDoc>;
@@ -114,6 +118,8 @@ function makeStore(connection: Connection, nameOf: (name: Name) => string): Stor
     outbox: collection<OutboxDoc>('outbox'),
     setAside: collection<SetAsideDoc>('setAside'),
     notifications: collection<NotificationDoc>('notifications'),
+    reports: collection<ReportDoc>('reports'),
+    sendings: collection<SendingDoc>('sendings'),
     audit: collection<AuditDoc>('audit'),
     rejected: collection<RejectedDoc>('rejected'),
     tables: collection<TablePartDoc>('tables'),

@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { deliverNotifications, pauseAfter } from '../../../src/notify/deliver.ts';
+import { deliverNotifications } from '../../../src/notify/deliver.ts';
+import { pauseAfter } from '../../../src/notify/due.ts';
 import { webhookSecret } from '../../../src/notify/signature.ts';
 import { tellRuns } from '../../../src/run/tell.ts';
 import type { Telling } from '../../../src/settings/telling.ts';

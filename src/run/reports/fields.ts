@@ -1,0 +1,141 @@
+import { attributeOf, type Subject } from '../../settings/reportColumns.ts';
+
+/** An expression of MongoDB. */
+export type Expression = unknown;
+
+/** What a column is in the database. */
+export interface Field {
+  readonly value: Expression;
+  /** The value is the number of a group or course, and the cell this of it. */
+  readonly shows?: { readonly of: 'group' | 'course'; readonly as: 'key' | 'name' | 'subenvironment' };
+  /** What has to be read besides the subject itself. */
+  readonly needs?: 'progress' | 'held';
+}
+
+/** The documents that expressions speak of: `$learner`, `$item` (a subscription), `$progress`, `$membership`, `$activity`, `$run`. */
+const key = (path: string) => ({
+  $ifNull: [`$${path}.externalId`, { $concat: ['id:', { $toString: `$${path}._id` }] }],
+});
+const group = (as: 'key' | 'name'): Field => ({ value: '$membership.group', shows: { of: 'group', as } });
+const course = (as: 'key' | 'name' | 'subenvironment', path: string): Field => ({
+  value: `$${path}`,
+  shows: { of: 'course', as },
+});
+const counted = (status: string): Field => ({
+  value: {
+    $size: { $filter: { input: '$held', as: 'one', cond: { $eq: ['$$one.status', status] } } },
+  },
+  needs: 'held',
+});
+/** A figure of a run: of what its plan came to, or of a change by hand. */
+const figure = (path: string): Field => ({ value: { $ifNull: [`$run.outcome.${path}`, `$run.report.${path}`] } });
+
+const PERSON: Readonly<Record<string, Field>> = {
+  learner: { value: key('learner') },
+  externalId: { value: '$learner.externalId' },
+  email: { value: '$learner.email' },
+  firstName: { value: '$learner.firstName' },
+  lastName: { value: '$learner.lastName' },
+  groups: { value: '$learner.memberships.group', shows: { of: 'group', as: 'key' } },
+  group: group('key'),
+  groupName: group('name'),
+  learnerStatus: { value: '$learner.status' },
+};
+
+/** The first (`$min`) or last boundary of a membership's sources, null where one of them is open there. */
+function boundary(side: 'from' | 'until', of: '$min' | '$max'): Expression {
+  const sides = { $map: { input: '$membership.sources', as: 'source', in: { $ifNull: [`$$source.${side}`, null] } } };
+  return { $cond: [{ $in: [null, sides] }, null, { [of]: sides }] };
+}
+
+/** Is the membership valid now (by any source), or will it be? */
+function membershipStatus(now: Date): Expression {
+  const some = (cond: Expression) => ({
+    $anyElementTrue: { $map: { input: '$membership.sources', as: 'source', in: cond } },
+  });
+  const notOver = { $or: [{ $eq: [{ $type: '$$source.until' }, 'missing'] }, { $gt: ['$$source.until', now] }] };
+  const begun = { $lte: [{ $ifNull: ['$$source.from', now] }, now] };
+  return {
+    $switch: {
+      branches: [
+        { case: some({ $and: [begun, notOver] }), then: 'current' },
+        { case: some(notOver), then: 'future' },
+      ],
+      default: 'past',
+    },
+  };
+}
+
+const FIELDS: Readonly<Record<Subject, (now: Date) => Readonly<Record<string, Field>>>> = {
+  learners: () => ({
+    ...PERSON,
+    status: { value: '$learner.status' },
+    activeCourses: counted('active'),
+    expiredCourses: counted('expired'),
+  }),
+  subscriptions: () => ({
+    ...PERSON,
+    course: course('key', 'item.course'),
+    courseName: course('name', 'item.course'),
+    subenvironment: course('subenvironment', 'item.course'),
+    // Who has done nothing yet has done 0 %.
+    completion: { value: { $ifNull: ['$progress.completion', 0] }, needs: 'progress' },
+    score: { value: '$progress.score', needs: 'progress' },
+    status: { value: '$item.status' },
+    since: { value: '$item.since' },
+    direct: { value: '$item.direct' },
+  }),
+  progress: () => ({
+    ...PERSON,
+    course: course('key', 'progress._id.course'),
+    courseName: course('name', 'progress._id.course'),
+    subenvironment: course('subenvironment', 'progress._id.course'),
+    completion: { value: '$progress.completion' },
+    score: { value: '$progress.score' },
+    updatedAt: { value: '$progress.updatedAt' },
+    activity: { value: '$activity.name' },
+    activityCompletion: { value: '$activity.completion' },
+    activityScore: { value: '$activity.score' },
+  }),
+  memberships: (now) => ({
+    ...PERSON,
+    status: { value: membershipStatus(now) },
+    sources: { value: { $setUnion: ['$membership.sources.source'] } },
+    validFrom: { value: boundary('from', '$min') },
+    validUntil: { value: boundary('until', '$max') },
+  }),
+  runs: () => ({
+    run: { value: '$run._id' },
+    feed: { value: '$run.feed' },
+    kind: { value: '$run.kind' },
+    state: { value: '$run.state' },
+    preview: { value: '$run.preview' },
+    noChange: { value: { $ifNull: ['$run.outcome.noChange', false] } },
+    by: { value: '$run.by' },
+    createdAt: { value: '$run.createdAt' },
+    startedAt: { value: '$run.startedAt' },
+    finishedAt: { value: '$run.finishedAt' },
+    seconds: { value: { $divide: [{ $subtract: ['$run.finishedAt', '$run.startedAt'] }, 1000] } },
+    read: figure('rows.read'),
+    rejected: figure('rows.rejected'),
+    created: figure('learners.created'),
+    updated: figure('learners.updated'),
+    deactivated: figure('learners.deactivated'),
+    membershipsAdded: figure('memberships.added'),
+    membershipsRemoved: figure('memberships.removed'),
+    subscribed: figure('subscriptions.subscribed'),
+    expired: figure('subscriptions.expired'),
+    purged: figure('subscriptions.purged'),
+    error: { value: '$run.error.code' },
+  }),
+};
+
+/** The fields of a subject's columns at this moment. */
+export function fieldsOf(what: Subject, now: Date): (column: string) => Field {
+  const fields = FIELDS[what](now);
+  return (column) => {
+    const attribute = attributeOf(column);
+    if (attribute === undefined) return fields[column] as Field;
+    return { value: { $getField: { field: { $literal: attribute }, input: '$learner.attributes' } } };
+  };
+}

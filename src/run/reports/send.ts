@@ -1,0 +1,112 @@
+import { deliverDue } from '../../notify/due.ts';
+import { sendMail } from '../../notify/mail.ts';
+import type { Telling } from '../../settings/telling.ts';
+import { isDuplicateKey } from '../../store/failures.ts';
+import type { ReportDoc, SendingDoc } from '../../store/models.ts';
+import type { Services } from '../../store/services.ts';
+import type { Store } from '../../store/store.ts';
+import { sightOf } from '../sight.ts';
+import { fileName, TYPES, written } from './formats.ts';
+import { runReport } from './rows.ts';
+import { ownerOf, refuseBeyond } from './saved.ts';
+
+/** Bytes that go with a mail; what is larger is fetched by its link, after log-in. */
+const LARGEST = 10 * 1024 * 1024;
+/** Longer than a report takes, ms. */
+const CLAIM = 900_000;
+
+/** Asks for the report to be sent. One sending a due time, however many ask: false where there is one. */
+export async function askToSend(
+  { store, clock }: Pick<Services, 'store' | 'clock'>,
+  { _id: report }: ReportDoc,
+  due: Date,
+  by: string,
+): Promise<boolean> {
+  const now = clock.now();
+  try {
+    await store.sendings.insertOne({ _id: { report, due }, by, createdAt: now, nextAt: now, tries: [] });
+    return true;
+  } catch (error) {
+    if (isDuplicateKey(error)) return false;
+    throw error;
+  }
+}
+
+/**
+ * Sends the reports whose time has come, as `deliverDue` does, and gives their number: one at a time, run at the moment
+ * of sending with the eyes of its owner. `largest`: bytes that go with a mail.
+ */
+export function sendReports(
+  services: Services,
+  telling: Telling,
+  stopping?: AbortSignal,
+  { largest = LARGEST } = {},
+): Promise<number> {
+  return deliverDue<SendingDoc>(
+    services,
+    {
+      noun: 'report',
+      collection: 'sendings',
+      atOnce: 1,
+      claim: CLAIM,
+      send: (one, stopped) => send(services, telling, one, largest, stopped),
+      fields: ({ _id }) => ({ report: _id.report, due: _id.due }),
+    },
+    stopping,
+  );
+}
+
+/** By what the report's settings say now. Nobody gets it where it is no more, or its owner is not. */
+async function send(
+  services: Services,
+  telling: Telling,
+  { _id: { report: id, due } }: SendingDoc,
+  largest: number,
+  stopping: AbortSignal | undefined,
+): Promise<object | undefined> {
+  const report = await readReportDoc(services.store, id);
+  const viewer = report && (await ownerOf(services, report));
+  if (!report?.settings.send || !viewer || viewer.role === 'reseller') return undefined;
+  const { settings } = report;
+  const { to, format } = report.settings.send;
+  const sight = await sightOf(services, viewer);
+  if (sight.groups !== null) refuseBeyond(settings, viewer, sight);
+  const table = runReport(services, settings, sight);
+  const content = await upTo(largest, written(table, format), stopping);
+  const address = `${telling.url}/api/v1/reports/${id}/rows?format=${format}`;
+  await sendMail(
+    telling,
+    {
+      id: `report-${id}-${due.getTime()}`,
+      to,
+      subject: `Muster: ${report.name}`,
+      text: content
+        ? `The report ${report.name} is attached.\n\n${address}\n`
+        : `The report ${report.name} is too large for a mail. After log-in it is here, as it is then:\n\n${address}\n`,
+      ...(content && { attachment: { name: fileName(report, format), type: TYPES[format], content } }),
+    },
+    stopping,
+  );
+  return { linked: content === undefined };
+}
+
+/** Everything, or undefined where it is more than so many bytes; it is then read no further. */
+async function upTo(
+  bytes: number,
+  chunks: AsyncIterable<Uint8Array>,
+  stopping: AbortSignal | undefined,
+): Promise<Uint8Array | undefined> {
+  const read: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of chunks) {
+    stopping?.throwIfAborted();
+    length += chunk.byteLength;
+    if (length > bytes) return undefined;
+    read.push(chunk);
+  }
+  return Buffer.concat(read);
+}
+
+function readReportDoc(store: Store, id: string): Promise<ReportDoc | null> {
+  return store.reports.findOne({ _id: id });
+}
