@@ -9,10 +9,13 @@ import { Queues } from '../queue/queues.ts';
 import { connectRedis } from '../queue/redis.ts';
 import { checkRedis } from '../queue/serverCheck.ts';
 import { startWorkers } from '../queue/workers.ts';
+import { continueErasures } from '../run/erase.ts';
+import { endRetention } from '../run/retention.ts';
 import { sweep } from '../run/sweep.ts';
 import { every } from '../schedule/rounds.ts';
 import { startScheduler } from '../schedule/ticker.ts';
 import { type Env, readEnv } from '../settings/env.ts';
+import { retentionOf } from '../settings/retention.ts';
 import { tellingOf } from '../settings/telling.ts';
 import { initiateReplicaSet } from '../store/replicaSet.ts';
 import { type Services, systemClock } from '../store/services.ts';
@@ -146,6 +149,10 @@ export async function openMuster(options: OpenOptions): Promise<Muster> {
       const deliver = (stopping: AbortSignal) => deliverNotifications(services, telling, stopping);
       rounds.push(every(SWEEP, deliver, (error) => log.warn({ error: error.name }, 'notifications wait')));
       rounds.push(startScheduler(services, opened));
+      const places = { base: options.directory, data: dataDir };
+      const retention = retentionOf(env);
+      const tidy = () => continueErasures(services, places).then(() => endRetention(services, retention));
+      rounds.push(every(SWEEP, tidy, (error) => log.warn({ error: error.name }, 'erasures and retention wait')));
     }
     closing.push(async () => {
       await Promise.all(rounds.map((round) => round.stop()));

@@ -138,7 +138,7 @@ async function goOn(services: Services, places: Places, erasure: ErasureDoc): Pr
   await store.subscriptions.deleteMany({ _id: { $in: [...person.learners] } });
   await store.setAside.deleteMany({
     $or: [{ learner: { $in: person.learners } }, { 'change.create.externalId': { $in: person.externalIds } }],
-  } as never);
+  });
   await store.feeds.updateMany({}, { $pull: { lookAgain: { learner: { $in: [...person.learners] } } } });
   await scrubBatches(services, { ...erasure, person }, await tracesInBatches(store, person));
   await scrubRejected(store, await tracesInRejected(store, person));
@@ -175,7 +175,7 @@ async function forget(store: Store, session: Session, id: LearnerId): Promise<bo
 async function forgetAgain(store: Store, { externalIds }: Person): Promise<void> {
   for (const { _id } of await store.learners.find({ externalId: { $in: [...externalIds] } }).toArray()) {
     await store.transaction((session) => forget(store, session, _id));
-    await store.progress.deleteMany({ '_id.learner': _id } as never);
+    await store.progress.deleteMany({ '_id.learner': _id });
   }
 }
 

@@ -30,6 +30,10 @@ function isIssuer(text: string): boolean {
   return protocol === 'https:' || (protocol === 'http:' && /^(127(\.\d+){3}|localhost|\[::1\])$/.test(hostname));
 }
 
+const days = z
+  .string()
+  .regex(/^\d{1,4}$/, 'must be a whole number of days from 0')
+  .transform(Number);
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 
 /** Every setting of the environment, by the name of its variable; config/default.yaml lists the same. */
@@ -53,11 +57,10 @@ export const envSchema = z.object({
   MUSTER_URL: z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).optional(),
   MUSTER_SECRET: z.string().min(32, 'must have 32 characters or more').optional(),
   WORKER_CONCURRENCY: positive.default(2),
-  PURGE_RETENTION_DAYS: z
-    .string()
-    .regex(/^\d{1,4}$/, 'must be a whole number of days from 0')
-    .transform(Number)
-    .default(30),
+  PURGE_RETENTION_DAYS: days.default(30),
+  RUN_RETENTION_DAYS: days.default(365),
+  REJECTED_RETENTION_DAYS: days.default(90),
+  UPLOAD_RETENTION_DAYS: days.default(30),
   METRICS_PORT: port.optional(),
   OTEL_EXPORTER_OTLP_ENDPOINT: z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).optional(),
   TRUST_PROXY: z

@@ -395,6 +395,8 @@ export interface ErasureDoc {
 }
 export interface MetaDoc {
   _id: string;
+  /** When somebody last looked (`retention`). */
+  at?: Date;
   /** Of the hashes of erased people, hex. */
   secret?: string;
   next?: number;
@@ -689,9 +691,17 @@ function schemas() {
     { ...options, collection: 'erasures' },
   );
   erasures.index({ keys: 1 }, { sparse: true });
-  erasures.index({ 'person.learners': 1 }, { sparse: true });
   const meta = new Schema(
-    { _id: String, secret: String, next: Number, revision: Number, keys: Number, fence: Number, hash: String },
+    {
+      _id: String,
+      at: Date,
+      secret: String,
+      next: Number,
+      revision: Number,
+      keys: Number,
+      fence: Number,
+      hash: String,
+    },
     { ...options, collection: 'meta' },
   );
 

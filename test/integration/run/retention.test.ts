@@ -1,0 +1,108 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { sourceFile, spool } from '../../../src/feed/sources/file.ts';
+import { approveRun, rejectRun } from '../../../src/run/approval.ts';
+import { executeRun } from '../../../src/run/execute.ts';
+import { drainRun } from '../../../src/run/manual.ts';
+import { requestRun } from '../../../src/run/request.ts';
+import { endRetention } from '../../../src/run/retention.ts';
+import { verify } from '../../../src/run/verify.ts';
+import { whyCourse } from '../../../src/run/why.ts';
+import { sealAudit } from '../../../src/store/auditChain.ts';
+import type { RunDoc } from '../../../src/store/models.ts';
+import { ofRun } from '../../../src/store/outbox.ts';
+import { COMPANY, HR, useMuster } from '../../harness.ts';
+
+const muster = useMuster();
+const HEADER = 'EmployeeID,Mail,FirstName,LastName,Status,Groups';
+const file = (...rows: string[]) => `${[HEADER, ...rows].join('\n')}\n`;
+const STAFF = ['001,p1@x.org,Ann,Arbor,A,sector-a', '002,p2@x.org,Bob,Berg,A,sector-b'];
+const BROKEN = '003,p3@x.org,Cy,Cole,A,no-such-group';
+const retention = { runs: 365, rejectedRows: 90, uploads: 30 };
+const days = (count: number) => muster.clock.forward(count * 86_400_000);
+const round = () => endRetention(muster.context, retention);
+const has = async (run: string) => (await muster.store.runs.findOne({ _id: run as never })) !== null;
+const kept = (run: string) => muster.store.rejected.countDocuments(ofRun(run as never));
+
+const runs: Record<string, string> = {};
+
+/** An upload whose plan is held, as the API makes one. */
+async function heldUpload(): Promise<{ run: string; path: string }> {
+  const copy = await spool(Readable.from([file(STAFF[0] as string)]), join(muster.directory, 'uploads', 'host_1'));
+  const source = { name: 'hr.csv', path: copy.path, bytes: copy.bytes, temporary: true };
+  const request = { feed: 'hr', mode: 'full' as const, preview: false, approve: false, by: 'test', source };
+  const run = await requestRun(muster.context, request);
+  expect((await executeRun(muster.context, run, await sourceFile(copy.path))).state).toBe('held');
+  return { run: run._id, path: copy.path };
+}
+
+beforeAll(async () => {
+  await muster.structure(COMPANY);
+  await muster.feed(`${HR}guard: { membershipsRemoved: 0, rowsPercent: off, rejectedPercent: off }\n`);
+  runs.applied = (await muster.import(file(...STAFF, BROKEN))).run;
+  runs.preview = (await muster.import(file(STAFF[0] as string, BROKEN), { preview: true })).run;
+  const { run } = await heldUpload();
+  await rejectRun(muster.context, run as never, 'test');
+  runs.rejected = run;
+  runs.noNews = (await muster.import(file(...STAFF, BROKEN))).run;
+  runs.last = (await muster.import(file(...[...STAFF].reverse(), BROKEN))).run;
+  days(1);
+});
+
+describe('Retention', () => {
+  test('nothing goes before its time', async () => {
+    await round();
+    for (const run of Object.values(runs)) expect(await has(run)).toBe(true);
+  });
+
+  test('the copy of a file for a held plan goes after 30 days; its plan can still be approved', async () => {
+    const { run, path } = await heldUpload();
+    days(29);
+    await round();
+    expect(existsSync(path)).toBe(true);
+    days(2);
+    await round();
+    expect(existsSync(path)).toBe(false);
+    expect((await approveRun(muster.context, run as never, 'test')).state).toBe('applying');
+    await drainRun(muster.context, run as never);
+    expect((await muster.settled(run as never)).state).toBe('completed');
+    runs.last = (await muster.import(file(...STAFF, BROKEN), { approve: true })).run;
+  });
+
+  test('rejected rows go after 90 days, but not those with which the next run compares', async () => {
+    expect(await kept(runs.applied as string)).toBe(1);
+    days(91);
+    await round();
+    expect(await kept(runs.applied as string)).toBe(0);
+    expect(await kept(runs.last as string)).toBe(1);
+    expect(await muster.import(file(...STAFF, BROKEN))).toMatchObject({ noChange: true, rows: { rejected: 1 } });
+  });
+
+  test('runs that changed nothing go after a year; what undo, why and the chain need stays', async () => {
+    days(366);
+    await round();
+    expect(await has(runs.preview as string)).toBe(false);
+    expect(await has(runs.rejected as string)).toBe(false);
+    expect(await has(runs.noNews as string)).toBe(false);
+    expect(await muster.store.batches.countDocuments(ofRun(runs.rejected as never))).toBe(0);
+    expect(await has(runs.applied as string)).toBe(true);
+    expect(await has(runs.last as string)).toBe(true);
+    const why = await whyCourse(muster.context, await muster.learner('001'), await muster.course('welcome'));
+    expect(why.groups).toMatchObject([{ sources: [{ since: { run: runs.applied } }] }]);
+    while ((await sealAudit(muster.store)) > 0);
+    expect((await verify(muster.context, { repair: false })).audit.breaks).toEqual([]);
+  });
+
+  test('a round sees to so many runs, and the next goes on; between two rounds lies an hour', async () => {
+    const { rejectedLayout: _, ...last } = (await muster.store.runs.findOne({ _id: runs.last as never })) as RunDoc;
+    const one = { ...last, state: 'planned' as const, preview: true, history: last.history.slice(0, 1) };
+    await muster.store.runs.insertMany(Array.from({ length: 150 }, (_, at) => ({ ...one, _id: `x${at}` as never })));
+    days(366);
+    expect(await round()).toBeGreaterThanOrEqual(100);
+    expect(await muster.store.runs.countDocuments({ _id: /^x/ } as never)).toBe(50);
+    expect(await round()).toBe(50);
+    expect(await round()).toBe(0);
+  });
+});
