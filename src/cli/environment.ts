@@ -11,6 +11,7 @@ import { checkRedis } from '../queue/serverCheck.ts';
 import { startWorkers } from '../queue/workers.ts';
 import { continueErasures } from '../run/erase.ts';
 import { endRetention } from '../run/retention.ts';
+import { sendReports } from '../run/reports/send.ts';
 import { sweep } from '../run/sweep.ts';
 import { every } from '../schedule/rounds.ts';
 import { startScheduler } from '../schedule/ticker.ts';
@@ -22,6 +23,7 @@ import { type Services, systemClock } from '../store/services.ts';
 import { openStore, type Store } from '../store/store.ts';
 import { applyFeedFiles } from './feedFiles.ts';
 import { plainLog } from './plainLog.ts';
+import { applyReportFiles } from './reportFiles.ts';
 import { unreachable } from './unreachable.ts';
 import { startTracing } from '../telemetry/tracing.ts';
 
@@ -55,7 +57,7 @@ export interface OpenOptions {
 
 /**
  * Opens the environment that the variables name; where no server is named, the embedded ones are started, or joined.
- * The feeds of `config/feeds` below the directory are applied.
+ * The feeds and reports of `config/feeds` and `config/reports` below the directory are applied.
  */
 export async function openMuster(options: OpenOptions): Promise<Muster> {
   const env = readEnv(options.env, options.directory);
@@ -82,6 +84,7 @@ export async function openMuster(options: OpenOptions): Promise<Muster> {
     closing.push(() => store.close());
     const services: Services = { store, clock: systemClock, log, purgeRetentionDays: env.PURGE_RETENTION_DAYS };
     await applyFeedFiles(store, join(options.directory, 'config', 'feeds'));
+    await applyReportFiles(services, join(options.directory, 'config', 'reports'));
     return {
       env,
       store,
@@ -148,6 +151,8 @@ export async function openMuster(options: OpenOptions): Promise<Muster> {
       const telling = tellingOf(env);
       const deliver = (stopping: AbortSignal) => deliverNotifications(services, telling, stopping);
       rounds.push(every(SWEEP, deliver, (error) => log.warn({ error: error.name }, 'notifications wait')));
+      const send = (stopping: AbortSignal) => sendReports(services, telling, stopping);
+      rounds.push(every(SWEEP, send, (error) => log.warn({ error: error.name }, 'reports wait')));
       rounds.push(startScheduler(services, opened));
       const places = { base: options.directory, data: dataDir };
       const retention = retentionOf(env);

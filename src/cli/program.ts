@@ -32,6 +32,7 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   courses: 'muster courses list',
   progress: 'muster progress show 000123',
   queue: 'muster queue list',
+  reports: 'muster reports run "Expired this month" > expired.csv',
   export: 'muster export learners --format csv > learners.csv',
   users: 'muster users list',
   keys: 'muster keys list',

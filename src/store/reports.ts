@@ -15,6 +15,13 @@ export class ReportChanged extends MusterError {
   }
 }
 
+/** Its owner has a report of that name. */
+export class ReportExists extends UsageError {
+  constructor(name: string) {
+    super(`A report named ${name} is there already; nothing was changed. Choose another name.`);
+  }
+}
+
 export interface NewReport {
   readonly settings: ReportSettings;
   readonly owner: string;
@@ -22,7 +29,7 @@ export interface NewReport {
   readonly by: string;
 }
 
-/** Saves a new report. @throws {UsageError} where its owner has one of that name. */
+/** Saves a new report. @throws {ReportExists}. */
 export async function addReport(
   { store, clock }: Pick<Services, 'store' | 'clock'>,
   { settings, owner, origin, by }: NewReport,
@@ -44,8 +51,7 @@ export async function addReport(
 }
 
 /**
- * Changes a report. A schedule that changes counts from now on. @throws {UsageError} where its owner has another of that
- * name, {ReportChanged} where it is not at this revision any more.
+ * Changes a report. A schedule that changes counts from now on. @throws {ReportExists}, and {ReportChanged} where it is not at this revision any more.
  */
 export async function changeReport(
   { store, clock }: Pick<Services, 'store' | 'clock'>,
@@ -89,8 +95,7 @@ async function named<T>(name: string, write: Promise<T>): Promise<T> {
   try {
     return await write;
   } catch (error) {
-    if (isDuplicateKey(error))
-      throw new UsageError(`A report named ${name} is there already; nothing was changed. Choose another name.`);
+    if (isDuplicateKey(error)) throw new ReportExists(name);
     throw error;
   }
 }

@@ -13,6 +13,7 @@ import { addKeys } from './keys.ts';
 import { addLearners } from './learners.ts';
 import { addProgress } from './progress.ts';
 import { addQueue } from './queue.ts';
+import { addReports } from './reports.ts';
 import { addRun } from './run.ts';
 import { addRuns } from './runs.ts';
 import { addService } from './service.ts';
@@ -31,6 +32,7 @@ export const COMMANDS: readonly ((program: Command, cli: Cli) => void)[] = [
   addCourses,
   addProgress,
   addQueue,
+  addReports,
   addExport,
   addUsers,
   addKeys,
