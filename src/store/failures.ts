@@ -1,8 +1,10 @@
 import { constants } from 'node:os';
+import { MusterError } from '../domain/errors.ts';
 import { mongo } from './models.ts';
 
 /** Errors that trying again as it is cannot mend: the operation itself is refused by the database. */
 export function isPermanent(error: unknown): boolean {
+  if (error instanceof TransactionGivenUp) return true;
   if (!(error instanceof mongo.MongoError)) return error instanceof TypeError || error instanceof RangeError;
   if (error.hasErrorLabel('TransientTransactionError') || error.hasErrorLabel('RetryableWriteError')) return false;
   return PERMANENT.has(Number(error.code)) || error instanceof mongo.MongoInvalidArgumentError;
@@ -36,6 +38,24 @@ const TRANSIENT: ReadonlySet<number> = new Set([
 
 // BadValue, TypeMismatch, DocumentValidationFailure, BSONObjectTooLarge, DuplicateKey
 const PERMANENT: ReadonlySet<number> = new Set([2, 14, 121, 10334, 11000]);
+
+/** The server has ended a transaction by itself: it lasted longer than the server allows, or another server has taken over. */
+export function isGivenUp(error: unknown): boolean {
+  return error instanceof mongo.MongoError && GIVEN_UP.has(Number(error.code));
+}
+// NoSuchTransaction, TransactionExceededLifetimeLimitSeconds
+const GIVEN_UP: ReadonlySet<number> = new Set([251, 290]);
+
+/** Too much for one transaction on this server: a batch is then taken learner by learner. */
+export class TransactionGivenUp extends MusterError {
+  readonly code = 'transaction-given-up';
+  constructor() {
+    super(
+      'MongoDB gave this transaction up several times, as it does with those that last longer than its transactionLifetimeLimitSeconds, ' +
+        'so nothing of it was written. Try again when the server is less busy, or raise that limit.',
+    );
+  }
+}
 
 export function isDuplicateKey(error: unknown): boolean {
   return error instanceof mongo.MongoError && Number(error.code) === 11000;

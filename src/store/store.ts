@@ -1,4 +1,5 @@
 import mongoose, { type Connection, type mongo } from 'mongoose';
+import { isGivenUp, TransactionGivenUp } from './failures.ts';
 import {
   type AuditDoc,
   type BatchDoc,
@@ -62,6 +63,7 @@ export interface Store {
   /**
    * Runs `work` in one transaction: snapshot reads, majority writes. It may be called more than once (write
    * conflicts, elections), so it touches nothing outside its session but what it returns.
+   * @throws {TransactionGivenUp} where the server has given it up again and again, as it does when it lasts too long.
    */
   transaction<T>(work: (session: Session) => Promise<T>): Promise<T>;
   close(): Promise<void>;
@@ -75,10 +77,16 @@ export interface StoreOptions {
   readonly lost?: () => void;
 }
 
+/** A transaction that the server gave up so many times is not tried again. */
+const OFTEN = 3;
+
 /** Connects, checks the server (`serverCheck.ts`) and waits until all indexes stand. */
 export async function openStore(uri: string, options: StoreOptions = {}): Promise<Store> {
   const connection = mongoose.createConnection(uri, {
     serverSelectionTimeoutMS: options.serverSelectionTimeoutMS ?? 30_000,
+    // A primary that froze is given up after both together; with the driver's own 40 s a run stood still that long.
+    connectTimeoutMS: 10_000,
+    heartbeatFrequencyMS: 5_000,
     monitorCommands: options.monitorCommands ?? false,
     bufferCommands: false,
     writeConcern: { w: 'majority' },
@@ -132,8 +140,24 @@ function makeStore(connection: Connection, nameOf: (name: Name) => string): Stor
     erasures: collection<ErasureDoc>('erasures'),
     async transaction<T>(work: (session: Session) => Promise<T>): Promise<T> {
       const session = await connection.startSession();
+      let givenUp = 0;
+      let worked = false;
+      const attempt = async () => {
+        // Called again although the work was done: it was not there any more to be committed.
+        if (worked) givenUp += 1;
+        if (givenUp >= OFTEN) throw new TransactionGivenUp();
+        worked = false;
+        try {
+          const result = await work(session);
+          worked = true;
+          return result;
+        } catch (error) {
+          if (isGivenUp(error)) givenUp += 1;
+          throw error;
+        }
+      };
       try {
-        return await session.withTransaction(() => work(session), {
+        return await session.withTransaction(attempt, {
           readConcern: { level: 'snapshot' },
           writeConcern: { w: 'majority' },
           readPreference: 'primary',

@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { mongo } from '../../src/store/models.ts';
 import { freshDatabase } from '../servers.ts';
@@ -13,9 +14,11 @@ const random = seeded();
 const servers = freshDatabase();
 let mongod: OwnMongod;
 let world: World;
+const said: string[] = [];
 beforeAll(async () => {
   mongod = await OwnMongod.start();
-  world = await World.open({ ...servers, mongodbUri: mongod.uri('muster') });
+  const log = pino({ level: 'warn' }, { write: (line: string) => void said.push(JSON.parse(line).msg) });
+  world = await World.open({ ...servers, mongodbUri: mongod.uri('muster'), log });
 }, 300_000);
 afterAll(async () => {
   await world.close();
@@ -143,6 +146,32 @@ describe('MongoDB in trouble: what was to be written is written once', () => {
     }
     expect(aborted).toBeGreaterThan(0);
     figure('25', 'conflicts', `${aborted} transactions tried again, at its end after ${secondsSince(then)}`);
+  }, 300_000);
+
+  test('fault 27: a batch that lasts longer than a transaction may is taken learner by learner', async () => {
+    const admin = world.engine.store.connection.getClient().db('admin');
+    const lifetime = (seconds: number) => admin.command({ setParameter: 1, transactionLifetimeLimitSeconds: seconds });
+    // As on a server that takes this long for each document, ms: 300 of them are more than one transaction may last.
+    const each = 8;
+    const slow: Steps = { before: ({ inTransaction, documents }) => pause(inTransaction ? each * documents : 0) };
+    said.length = 0;
+    const then = performance.now();
+    const { transactionLifetimeLimitSeconds: usual } = await admin.command({
+      getParameter: 1,
+      transactionLifetimeLimitSeconds: 1,
+    });
+    await lifetime(1);
+    try {
+      await nightWith(world, 1, { steps: slow, what: 'transactions of one second', within: 200_000 });
+    } finally {
+      await lifetime(usual);
+    }
+    expect(said).toContain('batch is applied one by one');
+    figure(
+      '27',
+      'lifetime',
+      `300 learners that would take ${(300 * each) / 1000} s and more, of 1 s: taken learner by learner, at its end after ${secondsSince(then)}, same digest`,
+    );
   }, 300_000);
 
   test(

@@ -6,6 +6,8 @@ export interface Command {
   /** Counted from when interception began, from 1. */
   readonly number: number;
   readonly inTransaction: boolean;
+  /** Documents that it writes, where it has a list of them. */
+  readonly documents: number;
 }
 
 export interface Steps {
@@ -55,7 +57,8 @@ export function intercept(store: Store, steps: Steps): { count(): number; stop()
       if (!on) return send.call(connection, ns, body, ...rest);
       number += 1;
       const name = Object.keys(body)[0] as string;
-      const command: Command = { name, number, inTransaction: isInTransaction(rest[0]) };
+      const { length: documents } = (body.documents ?? body.updates ?? []) as unknown[];
+      const command: Command = { name, number, inTransaction: isInTransaction(rest[0]), documents };
       await steps.before?.(command);
       const reply = await send.call(connection, ns, body, ...rest);
       await steps.after?.(command);
