@@ -13,6 +13,7 @@ import { idempotency } from './idempotency.ts';
 import { openApi } from './openapi.ts';
 import { addHealth, addMetrics, type Listening } from './operations.ts';
 import { codeOf, notFound, onBrokenRequest, onError, sendProblem } from './problems.ts';
+import { queuePages } from './queuePages.ts';
 import { courseRoutes } from './routes/courses.ts';
 import { exportRoutes } from './routes/exports.ts';
 import { feedRoutes } from './routes/feeds.ts';
@@ -22,6 +23,7 @@ import { learnerRoutes } from './routes/learners.ts';
 import { oidcRoutes } from './routes/oidc.ts';
 import { queueRoutes } from './routes/queue.ts';
 import { runRoutes } from './routes/runs.ts';
+import { reportRoutes } from './routes/reports.ts';
 import { sessionRoutes } from './routes/session.ts';
 import { setupRoutes } from './routes/setup.ts';
 import { keyRoutes, userRoutes } from './routes/users.ts';
@@ -48,6 +50,7 @@ const ROUTES = [
   keyRoutes,
 ];
 /** Bytes of a JSON body. Files are streamed and have no limit. */
+  reportRoutes,
 const BODY_LIMIT = 1024 * 1024;
 /** Letters of a name in an address: External IDs may be long, and are escaped there. */
 const PARAM_LIMIT = 1500;
@@ -99,6 +102,7 @@ export async function buildServer(
       const api = scope as unknown as App;
       idempotency(api, context);
       for (const routes of ROUTES) routes(api, context);
+  await queuePages(app, context);
     },
     { prefix: '/api/v1' },
   );
