@@ -1,0 +1,96 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { COMPANY, HR } from '../../harness.ts';
+import { answered, useApi } from './asking.ts';
+
+const api = useApi();
+const read = (path: string) => readFileSync(new URL(`../../../config/${path}`, import.meta.url), 'utf8');
+
+interface Rule {
+  alert: string;
+  expr: string;
+  labels: { severity: string };
+  annotations: { summary: string; description: string };
+}
+interface Panel {
+  title: string;
+  targets: { expr: string; legendFormat: string }[];
+}
+const rules = (parse(read('prometheus/alerts.yaml')) as { groups: { rules: Rule[] }[] }).groups.flatMap(
+  (one) => one.rules,
+);
+const { panels } = JSON.parse(read('grafana/muster.json')) as { panels: Panel[] };
+const queries = [...rules.map(({ expr }) => expr), ...panels.flatMap((panel) => panel.targets.map(({ expr }) => expr))];
+
+/** Names of metrics in a query, each with the labels that it is asked by. */
+function metricsIn(query: string): { name: string; labels: string[] }[] {
+  return [...query.matchAll(/\b((?:muster|nodejs|process)_\w+)(?:\{([^}]*)\})?/g)].map(
+    ([, name = '', labels = '']) => ({
+      name,
+      labels: [...labels.matchAll(/(\w+)(?==)/g)].map(([, label = '']) => label),
+    }),
+  );
+}
+
+/** Labels of each metric that is exported, by its name. */
+async function exported(): Promise<Map<string, Set<string>>> {
+  const { body } = answered(200, await api.ask(await api.key('operator', ['metrics:read']), 'GET', '/metrics'));
+  const found = new Map<string, Set<string>>();
+  for (const [, name = '', labels = ''] of body.matchAll(/^(\w+)(?:\{(.*)\})? \S+$/gm)) {
+    const of = found.get(name) ?? new Set();
+    for (const [, label = ''] of labels.matchAll(/(\w+)="/g)) of.add(label);
+    found.set(name, of);
+  }
+  return found;
+}
+
+describe('dashboard and alert rules', () => {
+  test('name only metrics that are exported, with the labels that these have', async () => {
+    await api.muster.structure(COMPANY);
+    await api.muster.feed(HR);
+    await api.muster.import('EmployeeID,Mail,Status,Groups\n1,a@x.org,A,sector-a\n');
+    await api.muster.store.setAside.insertOne({ _id: 'one', job: 'apply' } as never);
+    await api.muster.store.outbox.insertOne({
+      _id: { run: 'r0', batch: 1 },
+      job: 'apply',
+      at: new Date(8.64e15),
+    } as never);
+    // Of a process that has worked and answered.
+    answered(200, await api.ask(await api.key('operator'), 'GET', 'feeds'));
+    const found = await exported();
+    for (const query of queries) {
+      const metrics = metricsIn(query);
+      const grouped = [...query.matchAll(/by \(([^)]*)\)/g)].flatMap(([, labels = '']) => labels.split(/,\s*/));
+      for (const { name, labels } of metrics) {
+        expect(found.has(name), `${name} in ${query}`).toBe(true);
+        for (const label of labels) expect(found.get(name), query).toContain(label);
+      }
+      const known = new Set(metrics.flatMap(({ name }) => [...(found.get(name) ?? [])]));
+      for (const label of grouped) expect(known, query).toContain(label);
+    }
+    await api.muster.store.setAside.deleteOne({ _id: 'one' });
+    await api.muster.store.outbox.deleteOne({ '_id.run': 'r0' } as never);
+  });
+
+  test('have queries whose brackets close, and use each metric of Muster at least once', async () => {
+    for (const query of queries) {
+      for (const pair of ['()', '[]', '{}']) {
+        const [open, close] = [...pair].map((bracket) => query.split(bracket).length);
+        expect(open, query).toBe(close);
+      }
+    }
+    const used = new Set(queries.flatMap(metricsIn).map(({ name }) => name));
+    const bare = [...(await exported()).keys()].filter(
+      (name) => /^muster_/.test(name) && !/_(sum|created)$/.test(name),
+    );
+    expect(bare.filter((name) => !used.has(name))).toEqual([]);
+  });
+
+  test('every alert says how bad it is and what to do', () => {
+    for (const { alert, labels, annotations } of rules) {
+      expect(['warning', 'critical'], alert).toContain(labels.severity);
+      expect(annotations.summary.length * annotations.description.length, alert).toBeGreaterThan(0);
+    }
+  });
+});
