@@ -1,11 +1,16 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { JOBS } from '../../src/queue/job.ts';
+import type { Queues } from '../../src/queue/queues.ts';
+import { applyBatch } from '../../src/run/applyBatch.ts';
+import { enqueueRun } from '../../src/run/enqueue.ts';
 import { mongo } from '../../src/store/models.ts';
 import { freshDatabase } from '../servers.ts';
 import { ALL, figure, secondsSince } from './harness/figures.ts';
 import { type Command, intercept, type Steps } from './harness/intercept.ts';
-import { at, nightWith } from './harness/nightWith.ts';
+import { asUndisturbed, at, nightWith } from './harness/nightWith.ts';
+import { readOnly } from './harness/readOnly.ts';
 import { seeded } from './harness/seed.ts';
 import { OwnMongod } from './harness/servers.ts';
 import { World } from './harness/world.ts';
@@ -54,6 +59,13 @@ function isAcknowledged({ name, inTransaction }: Command): boolean {
   return name === 'commitTransaction' || (!inTransaction && WRITES.has(name));
 }
 const WRITES = new Set(['insert', 'update', 'delete', 'findAndModify']);
+
+async function waiting(queues: Queues): Promise<number> {
+  const counts = await Promise.all(
+    JOBS.map((job) => queues.queue(job).getJobCountByTypes('wait', 'active', 'delayed')),
+  );
+  return counts.reduce((sum, count) => sum + count, 0);
+}
 
 describe('MongoDB in trouble: what was to be written is written once', () => {
   const time = ALL ? 2_400_000 : 300_000;
@@ -173,6 +185,38 @@ describe('MongoDB in trouble: what was to be written is written once', () => {
       `300 learners that would take ${(300 * each) / 1000} s and more, of 1 s: taken learner by learner, at its end after ${secondsSince(then)}, same digest`,
     );
   }, 300_000);
+
+  test(
+    'fault 29: the database is restored from a copy that is older than what Redis holds',
+    async () => {
+      const { engine } = world;
+      const { context, queues, store } = engine;
+      const times = ALL ? 8 : 2;
+      for (let applied = 0; applied < times; applied += 1) {
+        await world.reset(2);
+        await mongod.kill();
+        const older = mongod.backUp();
+        await mongod.start();
+        const run = await readOnly(engine, world.path(2));
+        await enqueueRun(store, queues, run._id);
+        const entries = await store.outbox.find().sort({ _id: 1 }).limit(applied).toArray();
+        for (const { _id } of entries) {
+          const job = await applyBatch(context, _id);
+          if (job) await queues.add([{ ..._id, job }]);
+        }
+        await mongod.kill();
+        older.swapIn();
+        await mongod.start();
+        said.length = 0;
+        await engine.recover();
+        await expect.poll(() => waiting(queues), { timeout: 60_000 }).toBe(0);
+        expect(said).not.toContain('job failed');
+        await asUndisturbed(world, 2, `${applied} batches applied before the copy was put back`);
+      }
+      figure('29', 'restored', `${times} times: the jobs of what is not there any more end quietly; same digest`);
+    },
+    ALL ? 600_000 : 300_000,
+  );
 
   test(
     'fault 24: the database is slow: what waits does not fill the memory',

@@ -7,6 +7,8 @@ import { enqueueRun } from '../../src/run/enqueue.ts';
 import { freshDatabase } from '../servers.ts';
 import { ALL, figure, secondsSince } from './harness/figures.ts';
 import { intercept } from './harness/intercept.ts';
+import { asUndisturbed } from './harness/nightWith.ts';
+import { StallingProxy } from './harness/proxy.ts';
 import { readOnly } from './harness/readOnly.ts';
 import { seeded } from './harness/seed.ts';
 import { OwnRedis } from './harness/servers.ts';
@@ -15,6 +17,7 @@ import { type Night, World } from './harness/world.ts';
 const random = seeded();
 const servers = freshDatabase();
 let redis: OwnRedis;
+let proxy: StallingProxy;
 let world: World;
 const said: { msg: string; code?: string }[] = [];
 let skipped = 0;
@@ -22,11 +25,14 @@ beforeAll(async () => {
   redis = await OwnRedis.start();
   const log = pino({ level: 'warn' }, { write: (line: string) => void said.push(JSON.parse(line)) });
   const clock = { now: () => new Date(Date.now() + skipped) };
-  world = await World.open({ ...servers, redisUrl: redis.url, log, clock });
+  proxy = await StallingProxy.open(redis.port);
+  const redisUrl = `redis://127.0.0.1:${proxy.port}`;
+  world = await World.open({ ...servers, redisUrl, log, clock });
 }, 300_000);
 afterAll(async () => {
-  await world.close();
-  await redis.close();
+  await world?.close();
+  await proxy?.close();
+  await redis?.close();
 }, 300_000);
 
 /** Runs the night with workers up, and calls `fault` after the MongoDB command of that number. False: it never came. */
@@ -74,6 +80,24 @@ describe('R24: losing Redis loses nothing', () => {
         String(seconds).padStart(3, '0'),
         `away ${seconds} s: the run was at its end ${took} after the return`,
       );
+    },
+    200_000,
+  );
+
+  test.each(ALL ? [1, 5, 20, 60] : [3])(
+    'fault 9: Redis takes no bytes for %i s, longer than a lock, and its connections stay open',
+    async (seconds) => {
+      let back = 0;
+      await nightWith(2, 40 + random.below(60), async () => {
+        proxy.stall();
+        await pause(seconds * 1_000);
+        proxy.flow();
+        back = performance.now();
+      });
+      await world.engine.recover();
+      const took = secondsSince(back);
+      await asUndisturbed(world, 2, `seed ${random.seed}: stalled for ${seconds} s`);
+      figure('9', String(seconds).padStart(3, '0'), `${seconds} s: no duplicates; at its end ${took} later`);
     },
     200_000,
   );
