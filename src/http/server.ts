@@ -23,7 +23,6 @@ import { learnerRoutes } from './routes/learners.ts';
 import { oidcRoutes } from './routes/oidc.ts';
 import { queueRoutes } from './routes/queue.ts';
 import { runRoutes } from './routes/runs.ts';
-import { reportRoutes } from './routes/reports.ts';
 import { sessionRoutes } from './routes/session.ts';
 import { setupRoutes } from './routes/setup.ts';
 import { keyRoutes, userRoutes } from './routes/users.ts';
@@ -50,7 +49,6 @@ const ROUTES = [
   keyRoutes,
 ];
 /** Bytes of a JSON body. Files are streamed and have no limit. */
-  reportRoutes,
 const BODY_LIMIT = 1024 * 1024;
 /** Letters of a name in an address: External IDs may be long, and are escaped there. */
 const PARAM_LIMIT = 1500;
