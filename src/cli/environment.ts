@@ -10,8 +10,8 @@ import { connectRedis } from '../queue/redis.ts';
 import { checkRedis } from '../queue/serverCheck.ts';
 import { startWorkers } from '../queue/workers.ts';
 import { continueErasures } from '../run/erase.ts';
-import { endRetention } from '../run/retention.ts';
 import { sendReports } from '../run/reports/send.ts';
+import { endRetention } from '../run/retention.ts';
 import { sweep } from '../run/sweep.ts';
 import { every } from '../schedule/rounds.ts';
 import { startScheduler } from '../schedule/ticker.ts';
@@ -21,15 +21,15 @@ import { tellingOf } from '../settings/telling.ts';
 import { initiateReplicaSet } from '../store/replicaSet.ts';
 import { type Services, systemClock } from '../store/services.ts';
 import { openStore, type Store } from '../store/store.ts';
+import { startTracing } from '../telemetry/tracing.ts';
 import { applyFeedFiles } from './feedFiles.ts';
 import { plainLog } from './plainLog.ts';
 import { applyReportFiles } from './reportFiles.ts';
 import { unreachable } from './unreachable.ts';
-import { startTracing } from '../telemetry/tracing.ts';
+import { version } from './version.ts';
 
 /** How often the database is looked through for work that nobody does yet, ms. */
 const SWEEP = 1_000;
-import { version } from './version.ts';
 /** How long a command that somebody waits for looks for MongoDB, ms. */
 const PATIENCE = 10_000;
 /** What running jobs may take when a command ends, ms. */
@@ -73,11 +73,11 @@ export async function openMuster(options: OpenOptions): Promise<Muster> {
       await end().catch((error) => log.warn({ at: framesOf(error) }, 'not closed'));
   };
   try {
+    const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint } = env;
+    if (endpoint !== undefined) closing.push(await startTracing(endpoint, version()));
     const uri = env.MONGODB_URI ?? (await start('mongodb'));
     const patience = options.service ? {} : { serverSelectionTimeoutMS: PATIENCE };
     const lost = () => log.warn('MongoDB is not reachable: work waits');
-    const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint } = env;
-    if (endpoint !== undefined) closing.push(await startTracing(endpoint, version()));
     const store = await openStore(uri, { ...patience, lost }).catch((error) => {
       throw unreachable('MongoDB', env.MONGODB_URI && 'MONGODB_URI', error);
     });

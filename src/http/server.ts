@@ -94,13 +94,13 @@ export async function buildServer(
   addHealth(app, context);
   if (metrics) addMetrics(app, context);
   setupRoutes(app);
+  await queuePages(app, context);
   await app.register(swagger, openApi(context.version));
   await app.register(
     async (scope) => {
       const api = scope as unknown as App;
       idempotency(api, context);
       for (const routes of ROUTES) routes(api, context);
-  await queuePages(app, context);
     },
     { prefix: '/api/v1' },
   );

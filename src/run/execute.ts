@@ -192,8 +192,7 @@ async function readAndPlan(services: Services, run: RunDoc, file: SourceFile): P
   const tableId = `${run._id}-${run.attempt}`;
   const packs = !run.preview && policy.mode === 'full';
   const last = applied && lookAgain.length === 0 && servesAgain(settings, reading, plan) ? applied : undefined;
-  const tableParts =
-    packs && !last ? await writeTable(store, tableId, packTable(reading.rowMap, plan.lookAgain)) : 0;
+  const tableParts = packs && !last ? await writeTable(store, tableId, packTable(reading.rowMap, plan.lookAgain)) : 0;
   await dropAbandoned(services, run);
 
   const outcome: Outcome = {
