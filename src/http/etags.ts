@@ -1,10 +1,11 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { GroupId } from '../domain/ids.ts';
+import type { ReportDoc } from '../store/models.ts';
 import type { HttpContext } from './context.ts';
 import { HttpProblem } from './problems.ts';
 
 /** The tag of a thing's stored revision. */
-function tagOf(kind: string, id: number, revision: number): string {
+function tagOf(kind: string, id: number | string, revision: number): string {
   return `"${kind}${id}-${revision}"`;
 }
 
@@ -36,6 +37,15 @@ export async function groupMatch(
 export function learnerMatch(request: FastifyRequest, { id, revision }: { id: number; revision: number }): void {
   const asked = request.headers['if-match'];
   if (asked !== undefined && asked !== '*') refuseOthers(asked, tagOf('l', id, revision));
+}
+
+export function tagReport(reply: FastifyReply, { _id, revision }: ReportDoc): void {
+  reply.header('etag', tagOf('', _id, revision));
+}
+
+export function reportMatch(request: FastifyRequest, { _id, revision }: ReportDoc): void {
+  const asked = request.headers['if-match'];
+  if (asked !== undefined && asked !== '*') refuseOthers(asked, tagOf('', _id, revision));
 }
 
 function refuseOthers(asked: string, tag: string): void {

@@ -22,6 +22,7 @@ import { groupRoutes } from './routes/groups.ts';
 import { learnerRoutes } from './routes/learners.ts';
 import { oidcRoutes } from './routes/oidc.ts';
 import { queueRoutes } from './routes/queue.ts';
+import { reportRoutes } from './routes/reports.ts';
 import { runRoutes } from './routes/runs.ts';
 import { sessionRoutes } from './routes/session.ts';
 import { setupRoutes } from './routes/setup.ts';
@@ -44,6 +45,7 @@ const ROUTES = [
   groupChangeRoutes,
   learnerRoutes,
   courseRoutes,
+  reportRoutes,
   exportRoutes,
   userRoutes,
   keyRoutes,

@@ -2,6 +2,7 @@ import type { InjectOptions } from 'fastify';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { ExternalId, RunId } from '../../../src/domain/ids.ts';
 import { ROLES, type Role } from '../../../src/domain/role.ts';
+import { readReport } from '../../../src/settings/report.ts';
 import { addKey } from '../../../src/store/keys.ts';
 import { addUser } from '../../../src/store/users.ts';
 import { HR } from '../../harness.ts';
@@ -29,10 +30,11 @@ function mayUse(role: Role, { method, path }: Route): boolean {
   const uses: Record<Role, () => boolean> = {
     administrator: () => true,
     operator: () =>
-      ['feeds', 'runs', 'queue'].includes(noun) ||
+      ['feeds', 'runs', 'queue', 'reports'].includes(noun) ||
       (reads && ['groups', 'learners', 'courses', 'exports'].includes(noun)),
     instructor: () =>
-      reads && ['groups', 'learners', 'courses'].includes(noun) && !/subscribers|history|why/.test(path),
+      noun === 'reports' ||
+      (reads && ['groups', 'learners', 'courses'].includes(noun) && !/subscribers|history|why/.test(path)),
     reseller: () =>
       (reads && ['groups', 'groups/{group}', 'courses', 'courses/{course}'].includes(path)) ||
       (method === 'POST' && ['courses', 'groups/{group}/link'].includes(path)),
@@ -50,11 +52,18 @@ const names: Record<string, (variant: Variant) => string> = {
   course: (variant) => `${variant}-course`,
   feed: (variant) => (variant === 'absent' ? 'absent-feed' : 'hr'),
   run: (variant) => (variant === 'absent' ? 'r999999' : previewed),
+  report: (variant) => REPORTS[variant],
   user: (variant) => (variant === 'absent' ? 'absent-user' : 'spare'),
   key: (variant) => (variant === 'absent' ? 'absent-key' : 'spare'),
   item: (variant) => `${variant === 'absent' ? 'absent' : 'own'}-item`,
   kind: () => 'learners',
 };
+const REPORTS: Record<Variant, string> = { own: 'pown', foreign: 'pforeign', absent: 'pabsent' };
+const aboutGroup = (variant: Variant) => ({
+  name: `About ${variant}`,
+  what: 'learners',
+  filter: { groups: [group(variant)] },
+});
 const course = (variant: Variant) => `${variant}-course`;
 const group = (variant: Variant) => `${variant}-group`;
 
@@ -80,6 +89,9 @@ function bodyOf({ method, path }: Route, variant: Variant): InjectOptions['paylo
     'POST courses': { name: 'Made', subenvironment: `sub-${variant}` },
     'POST courses/{course}/grant': { learners: ['own-learner'] },
     'POST courses/{course}/revoke': { learners: ['own-learner'] },
+    'POST reports': aboutGroup(variant),
+    'POST reports/preview': aboutGroup(variant),
+    'PUT reports/{report}': aboutGroup('own'),
     'POST users': { login: `made-${variant}`, role: 'operator' },
     'PATCH users/{user}': { name: 'Renamed' },
     'POST keys': { name: `made-${variant}`, role: 'operator' },
@@ -118,8 +130,38 @@ async function setAside(): Promise<void> {
   );
 }
 
+/** What a DELETE took away is there again: a report of the instructor, and one that is shared with nobody. */
+async function saveReports(): Promise<void> {
+  for (const [_id, owner] of [
+    [REPORTS.own, 'user:ines@example.org'],
+    [REPORTS.foreign, 'user:foreign@example.org'],
+  ] as const) {
+    const at = api.muster.clock.now();
+    await api.muster.store.reports.updateOne(
+      { _id },
+      {
+        $setOnInsert: {
+          name: `Of ${owner}`,
+          owner,
+          origin: 'database',
+          settings: readReport({
+            name: `Of ${owner}`,
+            what: 'subscriptions',
+            columns: ['learner', 'groups', 'course'],
+          }),
+          revision: 1,
+          changedAt: at,
+          changedBy: owner,
+        },
+      },
+      { upsert: true },
+    );
+  }
+}
+
 async function ask(key: string | undefined, route: Route, variant: Variant) {
   if (route.path.startsWith('queue')) await setAside();
+  if (route.path.startsWith('reports')) await saveReports();
   const path = route.path.replace(
     /\{(\w+)\}/g,
     (_, name: string) => names[name]?.(variant) ?? `no-such-parameter-${name}`,
@@ -253,6 +295,8 @@ describe('R29: lists and counts', () => {
         200,
         await api.ask(administrator, 'POST', `groups/foreign-more-${role}/link`, { courses: [`foreign-more-${role}`] }),
       );
+      const about = { what: 'learners', sharedWith: ['operator'] };
+      answered(201, await api.ask(administrator, 'POST', 'reports', { name: `Foreign more ${role}`, ...about }));
       expect(await readAll()).toEqual(before);
     },
   );
@@ -302,6 +346,8 @@ describe('R29: for an administrator', () => {
       'POST learners',
       'GET courses',
       'POST courses',
+      'GET reports',
+      'GET reports/columns',
       'GET exports/{kind}',
       'GET users',
       'POST users',
