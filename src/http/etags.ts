@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { GroupId } from '../domain/ids.ts';
 import type { ReportDoc } from '../store/models.ts';
 import type { HttpContext } from './context.ts';
+import { seesAll } from './principal.ts';
 import { HttpProblem } from './problems.ts';
 
 /** The tag of a thing's stored revision. */
@@ -20,7 +21,8 @@ export function tagLearner(reply: FastifyReply, { id, revision }: { id: number; 
 
 /**
  * `If-Match` on an edit of a group: refused where the group is not as it was read. Gives the revision that the edit
- * stands on, for the store to compare again; undefined where the request does not ask for it.
+ * stands on, for the store to compare again; undefined where the request does not ask for it. Who does not see all was
+ * never given a tag, and is not told by guessing one how often the group was changed (R29).
  */
 export async function groupMatch(
   { store }: HttpContext,
@@ -29,6 +31,7 @@ export async function groupMatch(
 ): Promise<number | undefined> {
   const asked = request.headers['if-match'];
   if (asked === undefined || asked === '*') return undefined;
+  if (!seesAll(request.principal.role)) refuseOthers(asked, '');
   const stored = await store.groups.findOne({ _id: id }, { projection: { revision: 1 } });
   refuseOthers(asked, stored ? tagOf('g', id, stored.revision) : '');
   return stored?.revision;
@@ -50,7 +53,7 @@ export function reportMatch(request: FastifyRequest, { _id, revision }: ReportDo
 
 function refuseOthers(asked: string, tag: string): void {
   const tags = asked.split(',').map((one) => one.trim());
-  if (!tags.includes(tag)) {
+  if (tag === '' || !tags.includes(tag)) {
     throw new HttpProblem(
       412,
       'changed-meanwhile',

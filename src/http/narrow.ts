@@ -36,7 +36,12 @@ export function narrowing(sight: Sight, { role, subenvironments }: Principal): N
       subenvironments: isReseller ? view.subenvironments.filter((name) => subenvironments.includes(name)) : [],
       members: isReseller ? null : view.members,
     }),
-    course: (view) => ({ ...view, groups: seen(view.groups), subscriptions: null }),
+    course: (view) => ({
+      ...view,
+      groups: seen(view.groups),
+      subenvironment: isReseller ? view.subenvironment : null,
+      subscriptions: null,
+    }),
     row: (view) => ({ ...view, groups: seen(view.groups) }),
     learner: (view) => ({
       ...view,

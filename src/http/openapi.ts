@@ -55,7 +55,9 @@ export function openApi(version: string): FastifyDynamicSwaggerOptions {
       const operationId = [method, ...url.split('/').slice(3)]
         .map((part) => part.replace(/^:/, '').replace(/[^a-z]/gi, ''))
         .join('-');
-      return { schema: { ...schema, operationId }, url };
+      // Without a rule of access a route is there for everybody.
+      const open = given.route.config?.access === undefined;
+      return { schema: { ...schema, operationId, ...(open && { security: [] }) }, url };
     },
     transformObject: (given) => {
       const document = 'openapiObject' in given ? given.openapiObject : given.swaggerObject;

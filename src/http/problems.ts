@@ -79,7 +79,12 @@ export function sendProblem(
     detail,
     ...(errors && { errors }),
   };
-  return reply.code(status).type('application/problem+json').serializer(JSON.stringify).send(problem);
+  return reply
+    .code(status)
+    .header('cache-control', 'no-store')
+    .type('application/problem+json')
+    .serializer(JSON.stringify)
+    .send(problem);
 }
 
 /** Every error of the API as a problem document. What was not foreseen is logged without the texts of the request. */

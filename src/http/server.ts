@@ -21,17 +21,22 @@ import { groupChangeRoutes } from './routes/groupChanges.ts';
 import { groupRoutes } from './routes/groups.ts';
 import { learnerRoutes } from './routes/learners.ts';
 import { oidcRoutes } from './routes/oidc.ts';
+import { privacyRoutes } from './routes/privacy.ts';
 import { queueRoutes } from './routes/queue.ts';
 import { reportRoutes } from './routes/reports.ts';
 import { runRoutes } from './routes/runs.ts';
 import { sessionRoutes } from './routes/session.ts';
 import { setupRoutes } from './routes/setup.ts';
+import { subenvironmentRoutes } from './routes/subenvironments.ts';
 import { keyRoutes, userRoutes } from './routes/users.ts';
+import { PATIENCE, refuseSlowBodies } from './slowBodies.ts';
 import { sweepUploads } from './uploads.ts';
 
 export interface ServerOptions {
   /** Serve /metrics here, to API keys; false where METRICS_PORT serves it. */
   readonly metrics?: boolean;
+  /** How long a body may take, ms. */
+  readonly patience?: number;
 }
 
 /** The nouns of the API, in the order of its documentation. */
@@ -44,8 +49,10 @@ const ROUTES = [
   groupRoutes,
   groupChangeRoutes,
   learnerRoutes,
+  privacyRoutes,
   courseRoutes,
   reportRoutes,
+  subenvironmentRoutes,
   exportRoutes,
   userRoutes,
   keyRoutes,
@@ -60,7 +67,7 @@ const SWEEP = 600_000;
 /** The API with all that guards it, ready to listen or to be asked by `inject`. */
 export async function buildServer(
   context: HttpContext,
-  { metrics = true }: ServerOptions = {},
+  { metrics = true, patience = PATIENCE }: ServerOptions = {},
 ): Promise<FastifyInstance> {
   const app = fastify({
     loggerInstance: context.log,
@@ -91,6 +98,7 @@ export async function buildServer(
   app.setErrorHandler(onError);
   app.setNotFoundHandler((_, reply) => sendProblem(reply, 404, 'not-found', notFound.message));
   await guards(app);
+  refuseSlowBodies(app, patience);
   authenticate(app, context);
   measure(app);
   addHealth(app, context);

@@ -31,6 +31,8 @@ const tags = ['courses'];
 const params = z.object({ course: z.string().max(1500) });
 const read = may('read', 'courses', EVERYBODY);
 const write = may('write', 'courses', ADMINISTRATORS);
+/** Says no more of the courses of others than it must (R29). */
+const unusable = new UsageError('This name or External ID cannot be used; nothing was changed. Choose another one.');
 
 export function courseRoutes(app: App, context: HttpContext): void {
   const { store } = context;
@@ -102,6 +104,8 @@ export function courseRoutes(app: App, context: HttpContext): void {
         ...(id && { externalId: id }),
         ...(subenvironment !== undefined && { subenvironment }),
         by: principal.owner,
+      }).catch((error: unknown) => {
+        throw principal.role === 'reseller' && error instanceof UsageError ? unusable : error;
       });
       const course = (await readCourses(store)).get(added) as Course;
       reply.code(201).header('location', `/api/v1/courses/id:${added}`);

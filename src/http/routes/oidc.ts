@@ -111,7 +111,7 @@ function decode(text = ''): Attempt | undefined {
 /** Problems as a page for those who come with a browser. */
 async function asPage(request: FastifyRequest, reply: FastifyReply, work: () => Promise<FastifyReply>) {
   try {
-    return (await work()) as never;
+    return await work();
   } catch (error) {
     const isForPeople = error instanceof HttpProblem && request.headers.accept?.includes('text/html');
     if (!isForPeople) throw error;

@@ -18,7 +18,15 @@ import { decodeCursor, encodeCursor, Paging, pageFrom, pageOf } from '../cursors
 import { streamRun } from '../events.ts';
 import { may, OPERATORS } from '../principal.ts';
 import { PROBLEMS, stream } from '../shapes/common.ts';
-import { Approval, RejectedRowShape, RunChange, RunReport, RunStateShape, RunSummary } from '../shapes/runs.ts';
+import {
+  Approval,
+  RejectedRowShape,
+  RunChange,
+  RunEvents,
+  RunReport,
+  RunStateShape,
+  RunSummary,
+} from '../shapes/runs.ts';
 import { learnerIn, type Sight, sightOf } from '../sight.ts';
 
 const tags = ['runs'];
@@ -121,7 +129,7 @@ export function runRoutes(app: App, context: HttpContext): void {
         tags,
         summary: "A stream of the run's progress (server-sent events `progress`, then `end`)",
         params,
-        response: { 200: stream('text/event-stream', 'Events'), ...PROBLEMS },
+        response: { 200: RunEvents, ...PROBLEMS },
       },
     },
     async (request, reply) => streamRun(store, request, reply, (await runOf(context, request.params.run))._id),

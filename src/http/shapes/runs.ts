@@ -71,6 +71,10 @@ export const RunReport = z.object({
   history: list(z.object({ state: RunStateShape, at: z.date(), by: z.string(), note: z.string().optional() })),
 });
 
+/** `data`: JSON with run, state, how many batches there are, and how many are left. */
+const RunEvent = z.object({ event: z.enum(['progress', 'end']), data: z.string() });
+export const RunEvents = { description: 'Events', content: { 'text/event-stream': { schema: RunEvent } } };
+
 const Windows = list(WindowShape);
 const text = z.string().nullable();
 export const FieldChanges = list(z.object({ field: z.string(), before: text, after: text }));
