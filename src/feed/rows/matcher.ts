@@ -8,7 +8,7 @@ export const ROW_WORDS = 4;
  * found last is tried first, and only then an index of hashes, which is not built before it is needed.
  *
  * A table row is found once: of rows that are equal, each finds another one; where none is left, none is found. No
- * file row finds a table row of hash 0/0 (`LOOK_AGAIN`). Memory: one byte a table row, with the index up to 13.
+ * file row finds a table row of hash 0/0 (`LOOK_AGAIN`). Memory: one byte a table row, with the index up to 21.
  */
 export class RowMatcher {
   /** As in `RowTable`: hash low, hash high and two more words a row. */
@@ -34,20 +34,19 @@ export class RowMatcher {
     let foundRows = this.#foundRows;
     let jumps = this.#jumps;
     let expected = this.#expected;
+    let guessed = 0;
     for (let row = 0; row < count; row++) {
       const low = hashLow[row] as number;
       const high = hashHigh[row] as number;
       let match = expected;
-      if (
-        !(
-          table[ROW_WORDS * match] === low &&
-          table[ROW_WORDS * match + 1] === high &&
-          found[match] === 0 &&
-          (low | high) !== 0
-        )
-      ) {
+      if (!isFree(table, found, match, low, high)) {
         this.#index ??= new HashIndex(table, found, found.length - foundRows);
-        match = this.#index.find(low, high);
+        if (row >= guessed) {
+          guessed = Math.min(count, row + AHEAD);
+          this.#index.guess(hashLow, row, guessed, out);
+        }
+        match = out[row] as number;
+        if (match < 0 || !isFree(table, found, match, low, high)) match = this.#index.find(low, high);
         jumps++;
       }
       out[row] = match;
@@ -76,6 +75,16 @@ export class RowMatcher {
   }
 }
 
+/** Rows that are looked up side by side: what memory answers slowly is asked for all of them at once. */
+const AHEAD = 64;
+
+/** Has the table row this hash, and was not found yet? `row` may lie outside of the table. */
+function isFree(table: Uint32Array, found: Uint8Array, row: number, low: number, high: number): boolean {
+  return (
+    table[ROW_WORDS * row] === low && table[ROW_WORDS * row + 1] === high && found[row] === 0 && (low | high) !== 0
+  );
+}
+
 /**
  * Table rows that were not found, in buckets by hash, each a chain in file order. Found rows leave their chain when
  * a search passes them, so that a file of one row a million times takes no longer than any other.
@@ -89,7 +98,7 @@ class HashIndex {
 
   constructor(table: Uint32Array, found: Uint8Array, unfound: number) {
     const rows = found.length;
-    const buckets = 2 ** Math.ceil(Math.log2(Math.max(1, unfound)));
+    const buckets = 2 ** Math.ceil(Math.log2(Math.max(1, 2 * unfound)));
     const mask = buckets - 1;
     const links = new Uint32Array(rows + buckets);
     for (let row = rows - 1; row >= 0; row--) {
@@ -104,6 +113,19 @@ class HashIndex {
     this.#found = found;
     this.#links = links;
     this.#mask = mask;
+  }
+
+  /** Sets `out` to the table row that each row of the file most likely is, or to -1. The reads do not wait for one another. */
+  guess(hashLow: Uint32Array, from: number, to: number, out: Int32Array): void {
+    const links = this.#links;
+    const table = this.#table;
+    const rows = this.#found.length;
+    const mask = this.#mask;
+    for (let row = from; row < to; row++) out[row] = (links[rows + ((hashLow[row] as number) & mask)] as number) - 1;
+    for (let row = from; row < to; row++) {
+      const guess = out[row] as number;
+      if (guess >= 0 && table[ROW_WORDS * guess] !== hashLow[row]) out[row] = -1;
+    }
   }
 
   /** The first row of this hash that was not found, or -1. */
