@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pino } from 'pino';
+import { type Logger, pino } from 'pino';
 import { afterAll, beforeAll } from 'vitest';
 import { jobs } from '../jobs/all.ts';
 import type { JobContext } from '../jobs/context.ts';
@@ -49,7 +49,7 @@ export interface ImportOptions {
 /** A whole Muster on the shared test servers with a database and key prefix of its own: real store, queues and workers. */
 export class TestMuster {
   readonly clock = new TestClock();
-  readonly log = pino({ level: process.env.TEST_LOG ?? 'silent' });
+  readonly log: Logger;
   store!: Store;
   queues!: Queues;
   context!: JobContext;
@@ -60,6 +60,10 @@ export class TestMuster {
   #sweeping: Promise<void> | undefined;
   readonly directory = mkdtempSync(join(tmpdir(), 'muster-test-'));
   #files = 0;
+
+  constructor(log: Logger = pino({ level: process.env.TEST_LOG ?? 'silent' })) {
+    this.log = log;
+  }
 
   async open(uri: string, redisUrl: string, prefix: string): Promise<void> {
     this.mongodbUri = uri;
@@ -211,9 +215,9 @@ export class TestMuster {
 }
 
 /** One Muster for the test file, opened before and closed after its tests. */
-export function useMuster(): TestMuster {
+export function useMuster(log?: Logger): TestMuster {
   const servers = freshDatabase();
-  const muster = new TestMuster();
+  const muster = new TestMuster(log);
   beforeAll(() => muster.open(servers.mongodbUri, servers.redisUrl, servers.prefix));
   afterAll(() => muster.close());
   return muster;

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify';
+import type { Logger } from 'pino';
 import { afterAll, beforeAll, expect } from 'vitest';
 import type { Role } from '../../../src/domain/role.ts';
 import type { HttpContext } from '../../../src/http/context.ts';
@@ -23,7 +24,12 @@ export class TestApi {
 
   async open(): Promise<void> {
     const { context, directory } = this.muster;
-    this.context = { ...context, uploads: join(directory, 'uploads'), version: '0.0.0' };
+    this.context = {
+      ...context,
+      uploads: join(directory, 'uploads'),
+      version: '0.0.0',
+      examine: async () => ({ ok: true, findings: [] }),
+    };
     this.app = await buildServer(this.context);
   }
 
@@ -65,8 +71,8 @@ export class TestApi {
   }
 }
 
-export function useApi(): TestApi {
-  const api = new TestApi(useMuster());
+export function useApi(log?: Logger): TestApi {
+  const api = new TestApi(useMuster(log));
   beforeAll(() => api.open());
   afterAll(() => api.app.close());
   return api;
