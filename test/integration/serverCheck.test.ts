@@ -12,6 +12,7 @@ import { silent } from '../../src/embedded/say.ts';
 import { type Watched, watch } from '../../src/embedded/watcher.ts';
 import { checkRedis, RedisEvicts, RedisTooOld, requireRedisVersion } from '../../src/queue/serverCheck.ts';
 import { checkMongo, MongoNotReplicaSet, MongoTooOld, requireMongoVersion } from '../../src/store/serverCheck.ts';
+import { figure } from '../faults/harness/figures.ts';
 
 const search = { env: process.env, say: silent };
 let directory: string;
@@ -51,16 +52,20 @@ describe('Redis', () => {
     await expect(redisOf(inject('redisUrl'), checkRedis)).resolves.toBeUndefined();
   });
 
-  test('a Redis that evicts is refused with the setting to change', async () => {
+  test('fault 13: a Redis that evicts is refused with the setting to change', async () => {
     const redis = await findRedis(search);
     const port = await start((port) => [
       redis,
       ...`--port ${port} --bind 127.0.0.1 --maxmemory-policy allkeys-lru --save`.split(' '),
       '',
     ]);
+    const then = performance.now();
     const refusal = redisOf(`redis://127.0.0.1:${port}`, checkRedis);
     await expect(refusal).rejects.toThrow(RedisEvicts);
-    await expect(refusal).rejects.toThrow('`maxmemory-policy noeviction`');
+    const seconds = ((performance.now() - then) / 1000).toFixed(2);
+    const setting = '`maxmemory-policy noeviction`';
+    await expect(refusal).rejects.toThrow(setting);
+    figure('13', 'evicts', `does not start: refused after ${seconds} s, naming ${setting} in redis.conf`);
   });
 
   test.each(['5.0.14', '6.0.16', 'unknown'])('Redis %s is refused as too old', (version) => {

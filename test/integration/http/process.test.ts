@@ -5,6 +5,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test, vi } from 'vitest';
+import { figure } from '../../faults/harness/figures.ts';
 import { HR } from '../../harness.ts';
 import { useCommandLine } from '../cli/commandLine.ts';
 import { multipart } from './asking.ts';
@@ -75,6 +76,7 @@ test('fault 7: the API killed in an upload leaves no run, and no file once it is
   expect(uploads()).toEqual([]);
   expect(await muster.json('runs list')).toEqual([]);
   expect((await fetch(new URL('/healthz', second.url))).status).toBe(200);
+  figure('7', 'upload', 'killed with half of a file uploaded: 0 runs; 0 files once the API is there again');
   second.child.kill('SIGTERM');
   expect(await second.ended).toBe(0);
 });

@@ -2,6 +2,7 @@ import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { settleBatch } from '../../../src/reconcile/settleBatch.ts';
 import { applyBatch } from '../../../src/run/applyBatch.ts';
 import { digest } from '../../../src/run/digest.ts';
+import { figure } from '../../faults/harness/figures.ts';
 import { COMPANY, HR, useMuster } from '../../harness.ts';
 
 const muster = useMuster();
@@ -59,11 +60,17 @@ describe('R24: the database is the truth, the queue is only speed', () => {
     const audits = await muster.store.audit.countDocuments();
     const batches = await muster.store.batches.find({ '_id.run': run }).toArray();
     expect(batches.length).toBeGreaterThan(0);
+    const kinds = ['purge', 'expire', 'subscribe'] as const;
     for (const { _id } of batches.reverse()) {
-      for (const kind of ['purge', 'expire', 'subscribe'] as const) await settleBatch(muster.context, _id, kind);
+      for (const kind of kinds) await settleBatch(muster.context, _id, kind);
       expect(await applyBatch(muster.context, _id)).toBeNull();
     }
     expect(await muster.store.audit.countDocuments()).toBe(audits);
     await sameAsUndisturbed();
+    figure(
+      '15',
+      'again',
+      `${batches.length * (kinds.length + 1)} further deliveries of a run of 3,000 learners: 0 writes, same digest`,
+    );
   });
 });

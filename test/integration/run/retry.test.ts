@@ -15,6 +15,7 @@ import {
 } from '../../../src/run/retryQueue.ts';
 import { sweep } from '../../../src/run/sweep.ts';
 import { openStore } from '../../../src/store/store.ts';
+import { figure } from '../../faults/harness/figures.ts';
 import { COMPANY, HR, useMuster } from '../../harness.ts';
 
 const muster = useMuster();
@@ -207,7 +208,8 @@ describe('fault 6: a batch that kills its worker each time', () => {
       const run = await muster.read(sheet(5), { feed: feed(), approve: true });
       const { changes } = (await muster.store.batches.findOne({ '_id.run': run._id })) ?? { changes: [] };
       const victim = changes[2]?.learner as LearnerId;
-      expect(await workUntilDone(run._id, collection, victim)).toBeGreaterThanOrEqual(6);
+      const died = await workUntilDone(run._id, collection, victim);
+      expect(died).toBeGreaterThanOrEqual(6);
       const [item, ...others] = await items();
       expect(others).toEqual([]);
       expect(item).toMatchObject({ learner: victim, error: { code: 'worker-died' }, retryAt: null });
@@ -218,6 +220,7 @@ describe('fault 6: a batch that kills its worker each time', () => {
       });
       expect(await retryItem(muster.context, item as QueueItem)).toMatchObject({ done: true });
       expect(await report(run._id)).toMatchObject({ setAside: 0, subscriptions: { subscribed: 5 } });
+      figure('6', collection, `at reading ${collection}: ${died} workers died, blast radius 1 of 5 learners`);
       await undisturbed.import(sheet(), { feed: feed() });
       await undisturbed.import(sheet(5), { feed: feed(), approve: true });
       expect(await muster.subscriptions(`${night}-2`)).toEqual(await undisturbed.subscriptions(`${night}-2`));

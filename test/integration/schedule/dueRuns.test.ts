@@ -1,10 +1,11 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { RunId } from '../../../src/domain/ids.ts';
 import { scheduleDueRuns } from '../../../src/schedule/dueRuns.ts';
 import { startScheduler } from '../../../src/schedule/ticker.ts';
 import type { FeedDoc } from '../../../src/store/models.ts';
+import { figure } from '../../faults/harness/figures.ts';
 import { COMPANY, HR, useMuster } from '../../harness.ts';
 
 const muster = useMuster();
@@ -72,6 +73,7 @@ describe('R26: one scheduled time of a feed gives one run', () => {
     expect((await eight()).flat()).toHaveLength(1);
     expect((await eight()).flat()).toHaveLength(0);
     expect(await dues()).toEqual(['2026-01-20T01:00']);
+    figure('32', 'schedulers', '8 schedulers, looking 3 times: 1 run of the one due time');
   });
 
   test('a scheduler that dies between run and note does not make the run again', async () => {
@@ -96,16 +98,18 @@ describe('R26: one scheduled time of a feed gives one run', () => {
       '2026-10-26T12:00:00Z',
       ['2026-10-25T00:30', '2026-10-26T01:30'],
     ],
-  ])('fault 34: %s', async (_, from, until, expected) => {
+  ])('fault 34: %s', async (night, from, until, expected) => {
     await scheduled('30 2 * * *');
     for (let at = new Date(from); at <= new Date(until); at = new Date(at.getTime() + 10 * 60_000)) await look(at);
     expect(await dues()).toEqual(expected);
+    figure('34', night.split(',')[0] as string, `${night}: ${expected.length} nights, ${expected.length} runs`);
   });
 
   test('fault 34: a zone 14 hours away', async () => {
     await scheduled('0 2 * * *', 'Pacific/Kiritimati');
     for (let hour = 0; hour < 48; hour += 1) await look(new Date(Date.UTC(2026, 0, 20, hour)));
     expect(await dues()).toEqual(['2026-01-20T12:00', '2026-01-21T12:00']);
+    figure('34', 'zone', '14 hours away: 2 days, 2 runs; 0 bad');
   });
 });
 
@@ -155,6 +159,10 @@ test('a schedule counts from when it was saved: its first time is caught up wher
 
 describe('fault 33: the clock jumps', () => {
   const nights = (...days: number[]) => days.map((day) => `2026-01-${day}T01:00`);
+  let right = 0;
+  afterAll(() =>
+    figure('33', 'jumps', `${right} jumps, from an hour back to two days ahead: 0 bad, each night has its one run`),
+  );
 
   test.each([
     ['an hour back after the run', '2026-01-22T01:05:00Z', -HOUR, nights(21, 22)],
@@ -169,6 +177,7 @@ describe('fault 33: the clock jumps', () => {
     const start = new Date(when).getTime() + jump;
     for (let at = start; at <= Date.UTC(2026, 0, 22, 12); at += 20 * 60_000) await look(new Date(at));
     expect(await dues()).toEqual(expected);
+    right += 1;
   });
 
   test('two days ahead for a while, then right again: no night is left out or run twice', async () => {
@@ -178,6 +187,7 @@ describe('fault 33: the clock jumps', () => {
     for (let at = Date.UTC(2026, 0, 20, 13); at <= Date.UTC(2026, 0, 23, 12); at += 20 * 60_000)
       await look(new Date(at));
     expect(await dues()).toEqual(nights(21, 22, 23));
+    right += 1;
   });
 });
 
