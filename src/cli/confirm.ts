@@ -7,12 +7,17 @@ import type { Cli } from './cli.ts';
  * Asks before something is deleted: on a terminal by a question, elsewhere `--yes` must have been given.
  * @throws {UsageError} where the answer is no, or nobody can be asked.
  */
-export async function confirmed(cli: Cli, question: string, yes: boolean | undefined): Promise<void> {
+export async function confirmed(
+  cli: Cli,
+  question: string,
+  yes: boolean | undefined,
+  fact = 'A purge deletes results',
+): Promise<void> {
   const { stdin, out } = cli;
   if (yes) return;
   if (!stdin.isTTY || !out.streams.stderr.isTTY) {
     throw new UsageError(
-      'A purge deletes results, so it is to be confirmed; nothing was changed. Give --yes, or look first with --preview.',
+      `${fact}, so it is to be confirmed; nothing was changed. Give --yes, or look first with --preview.`,
     );
   }
   const answer = await confirm({

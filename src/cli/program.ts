@@ -34,6 +34,7 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   queue: 'muster queue list',
   reports: 'muster reports run "Expired this month" > expired.csv',
   export: 'muster export learners --format csv > learners.csv',
+  subenvironments: 'muster subenvironments list',
   users: 'muster users list',
   keys: 'muster keys list',
 };

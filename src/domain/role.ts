@@ -17,6 +17,7 @@ export const NOUNS = [
   'courses',
   'progress',
   'exports',
+  'checks',
   'reports',
   'metrics',
   'users',

@@ -14,6 +14,7 @@ import { openApi } from './openapi.ts';
 import { addHealth, addMetrics, type Listening } from './operations.ts';
 import { codeOf, notFound, onBrokenRequest, onError, sendProblem } from './problems.ts';
 import { queuePages } from './queuePages.ts';
+import { checkRoutes } from './routes/checks.ts';
 import { courseRoutes } from './routes/courses.ts';
 import { exportRoutes } from './routes/exports.ts';
 import { feedRoutes } from './routes/feeds.ts';
@@ -54,6 +55,7 @@ const ROUTES = [
   reportRoutes,
   subenvironmentRoutes,
   exportRoutes,
+  checkRoutes,
   userRoutes,
   keyRoutes,
 ];

@@ -44,7 +44,7 @@ export async function tracesOf({ store }: Services, places: Places, learner: Lea
   const [subscriptions, results, kept, setAside, plans, rejected, files] = await Promise.all([
     store.subscriptions.findOne({ _id: learner.id }),
     store.progress.countDocuments(mine),
-    store.purged.countDocuments({ ...(mine as object), progress: { $exists: true } } as never),
+    store.purged.countDocuments({ '_id.learner': { $in: person.learners }, progress: { $exists: true } }),
     store.setAside.countDocuments({ learner: { $in: person.learners } }),
     tracesInBatches(store, person),
     tracesInRejected(store, person),
@@ -180,7 +180,7 @@ async function forgetAgain(store: Store, { externalIds }: Person): Promise<void>
 }
 
 /** All that the person was ever called, by what is stored and by the audit. */
-async function personOf(store: Store, learner: Learner): Promise<Person> {
+export async function personOf(store: Store, learner: Learner): Promise<Person> {
   const learners = new Set([learner.id]);
   const externalIds = new Set<ExternalId>(learner.externalId ? [learner.externalId] : []);
   const emails = new Set<string>(learner.email ? [emailKey(learner.email)] : []);

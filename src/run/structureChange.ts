@@ -20,14 +20,17 @@ import { removeMembers } from './memberships.ts';
 import { BATCH_SIZE } from './planWriter.ts';
 import { waiting } from './start.ts';
 
-interface StructureChange {
+interface StructureOrder {
   readonly by: string;
+  /** Refused where the first of the groups is stored in another revision than this. */
+  readonly revision?: number | undefined;
+}
+
+interface StructureChange extends StructureOrder {
   readonly why: string;
   /** Groups as they shall be, from the groups as they are; null = the group goes. */
   readonly groups: (now: Structure) => readonly GroupChange[];
   readonly option: RemovalOption;
-  /** Refused where the first of the groups is stored in another revision than this. */
-  readonly revision?: number;
 }
 
 interface GroupChange {
@@ -35,7 +38,7 @@ interface GroupChange {
   readonly after: Group | null;
 }
 
-/** The edit stands on a group that was changed after it was read. */
+/** The change stands on a group that was changed after it was read. */
 export class GroupChanged extends UsageError {
   override readonly code = 'changed-meanwhile';
 }
@@ -290,10 +293,9 @@ export interface GroupEdit {
   readonly subenvironments?: readonly string[];
 }
 
-/** @throws {GroupChanged} where `revision` is given and the group is stored in another one. */
 export async function editGroup(
   services: Services,
-  { group: id, set, by, revision }: { group: GroupId; set: GroupEdit; by: string; revision?: number },
+  { group: id, set, ...order }: { group: GroupId; set: GroupEdit } & StructureOrder,
 ): Promise<ManualResult> {
   const { externalId, ...others } = set;
   const groups = (now: Structure) => {
@@ -303,14 +305,18 @@ export async function editGroup(
     const after: Group = { ...group, ...others, ...(key !== undefined && { externalId: key }) };
     return [{ id, after }];
   };
-  const read = revision === undefined ? {} : { revision };
-  return changeStructure(services, { by, why: 'groups edit', groups, option: 'expire', ...read });
+  return changeStructure(services, { ...order, why: 'groups edit', groups, option: 'expire' });
 }
 
 /** Puts a group, with those below it, below another; null = at the top. */
 export async function moveGroup(
   services: Services,
-  { group: id, parent, courses, by }: { group: GroupId; parent: GroupId | null; courses: RemovalOption; by: string },
+  {
+    group: id,
+    parent,
+    courses,
+    ...order
+  }: { group: GroupId; parent: GroupId | null; courses: RemovalOption } & StructureOrder,
 ): Promise<ManualResult> {
   const groups = (now: Structure) => {
     const { parent: _, ...group } = groupIn(now, id);
@@ -322,7 +328,7 @@ export async function moveGroup(
     }
     return [{ id, after: { ...group, ...(above && { parent: above.id }) } }];
   };
-  return changeStructure(services, { by, why: 'groups move', groups, option: courses });
+  return changeStructure(services, { ...order, why: 'groups move', groups, option: courses });
 }
 
 /** Deletes a group: its members are taken out with the option, its children go to its parent (R10). */
@@ -358,13 +364,13 @@ export async function deleteGroup(
 
 export async function linkCourses(
   services: Services,
-  { group: id, courses, by }: { group: GroupId; courses: readonly CourseId[]; by: string },
+  { group: id, courses, ...order }: { group: GroupId; courses: readonly CourseId[] } & StructureOrder,
 ): Promise<ManualResult> {
   const groups = (now: Structure) => {
     const group = groupIn(now, id);
     return [{ id, after: { ...group, courses: [...new Set([...group.courses, ...courses])] } }];
   };
-  return changeStructure(services, { by, why: 'groups link', groups, option: 'expire' });
+  return changeStructure(services, { ...order, why: 'groups link', groups, option: 'expire' });
 }
 
 export async function unlinkCourses(
@@ -373,14 +379,32 @@ export async function unlinkCourses(
     group: id,
     courses,
     option,
-    by,
-  }: { group: GroupId; courses: readonly CourseId[]; option: RemovalOption; by: string },
+    ...order
+  }: { group: GroupId; courses: readonly CourseId[]; option: RemovalOption } & StructureOrder,
 ): Promise<ManualResult> {
   const groups = (now: Structure) => {
     const group = groupIn(now, id);
     return [{ id, after: { ...group, courses: group.courses.filter((course) => !courses.includes(course)) } }];
   };
-  return changeStructure(services, { by, why: `groups unlink --courses ${option}`, groups, option });
+  return changeStructure(services, { ...order, why: `groups unlink --courses ${option}`, groups, option });
+}
+
+/** Links groups to a subenvironment, or unlinks them. Which courses anybody has does not hang on it. */
+export async function setSubenvironment(
+  services: Services,
+  { groups: ids, name, linked, by }: { groups: readonly GroupId[]; name: string; linked: boolean; by: string },
+): Promise<number> {
+  const groups = (now: Structure) =>
+    ids.flatMap((id) => {
+      const group = groupIn(now, id);
+      const others = group.subenvironments.filter((one) => one !== name);
+      const after = { ...group, subenvironments: linked ? [...others, name].sort() : others };
+      return group.subenvironments.includes(name) === linked ? [] : [{ id, after }];
+    });
+  const count = groups(await readStructure(services.store)).length;
+  const why = `subenvironments ${linked ? 'link' : 'unlink'}`;
+  if (count > 0) await changeStructure(services, { by, why, groups, option: 'expire' });
+  return count;
 }
 
 export async function addCourse(

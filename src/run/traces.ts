@@ -95,15 +95,32 @@ export async function tracesInRejected(store: Store, person: Person): Promise<Re
   const rows: RejectedDoc['_id'][] = [];
   const messages: { _id: RejectedDoc['_id']; message: string }[] = [];
   const names = namer(person);
+  for await (const { doc, isTheirs } of rejectedRows(store, person, names)) {
+    if (isTheirs) rows.push(doc._id);
+    else if (names.isIn(doc.message)) messages.push({ _id: doc._id, message: names.without(doc.message) });
+  }
+  return { rows, messages };
+}
+
+/** The person's rejected rows, as the file had them. */
+export async function rejectedOf(store: Store, person: Person) {
+  const found: { run: RunId; row: number; reason: string; text: string }[] = [];
+  for await (const { doc, isTheirs, text } of rejectedRows(store, person, namer(person))) {
+    const { run, row } = doc._id;
+    if (isTheirs) found.push({ run, row, reason: doc.message, text });
+  }
+  return found;
+}
+
+async function* rejectedRows(store: Store, person: Person, names: ReturnType<typeof namer>) {
   let reader: { run: RunId; read: RowReader } | undefined;
   for await (const doc of store.rejected.find({}, { promoteBuffers: true }).sort({ _id: 1 })) {
     const { run, row } = doc._id;
     if (reader?.run !== run) reader = { run, read: await readerOf(store, run) };
     const found = reader.read(doc.bytes, row);
-    if (isTheirs(person, found.row) || names.isIn(found.text, found.row?.externalId !== undefined)) rows.push(doc._id);
-    else if (names.isIn(doc.message)) messages.push({ _id: doc._id, message: names.without(doc.message) });
+    const theirs = isTheirs(person, found.row) || names.isIn(found.text, found.row?.externalId !== undefined);
+    yield { doc, isTheirs: theirs, text: found.text };
   }
-  return { rows, messages };
 }
 
 export async function scrubRejected(store: Store, { rows, messages }: RejectedTraces): Promise<void> {

@@ -35,7 +35,10 @@ const CHUNK = 1000;
  * memberships, links, windows and direct grants, and memberships with the groups that exist. `repair` settles those
  * that differ. Windows that are due but not settled yet count as drift, since R5 gives them a minute.
  */
-export async function verify(services: Services, { repair }: { repair: boolean }): Promise<Verification> {
+export async function verify(
+  services: Services,
+  { repair, progress }: { repair: boolean; progress?: (learners: number) => void },
+): Promise<Verification> {
   const { store, clock } = services;
   const drift: Drift[] = [];
   const wrong: LearnerId[] = [];
@@ -53,6 +56,7 @@ export async function verify(services: Services, { repair }: { repair: boolean }
       drift.push(...found);
     }
     count += chunk.length;
+    progress?.(count);
     chunk = [];
   };
   for await (const doc of store.learners.find().sort({ _id: 1 })) {

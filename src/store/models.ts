@@ -318,6 +318,13 @@ export interface SendingDoc extends Delivery {
   linked?: boolean;
 }
 
+/** A named part of the environment. Names that groups, courses or users bear are subenvironments as well. */
+export interface SubenvironmentDoc {
+  _id: string;
+  createdAt: Date;
+  createdBy: string;
+}
+
 /** A person who may log in (R29). `_id`: the login name, in lower case. */
 export interface UserDoc {
   _id: string;
@@ -705,6 +712,10 @@ function schemas() {
     { ...options, collection: 'meta' },
   );
 
+  const subenvironments = new Schema(
+    { _id: String, createdAt: Date, createdBy: String },
+    { ...options, collection: 'subenvironments' },
+  );
   const users = new Schema(
     {
       _id: String,
@@ -774,6 +785,7 @@ function schemas() {
     tables,
     erasures,
     meta,
+    subenvironments,
     users,
     keys,
     sessions,

@@ -25,6 +25,7 @@ import {
   type SendingDoc,
   type SessionDoc,
   type SetAsideDoc,
+  type SubenvironmentDoc,
   type SubscriptionsDoc,
   type TablePartDoc,
   type UserDoc,
@@ -55,6 +56,7 @@ export interface Store {
   readonly tables: mongo.Collection<TablePartDoc>;
   readonly erasures: mongo.Collection<ErasureDoc>;
   readonly meta: mongo.Collection<MetaDoc>;
+  readonly subenvironments: mongo.Collection<SubenvironmentDoc>;
   readonly users: mongo.Collection<UserDoc>;
   readonly keys: mongo.Collection<KeyDoc>;
   readonly sessions: mongo.Collection<SessionDoc>;
@@ -132,6 +134,7 @@ function makeStore(connection: Connection, nameOf: (name: Name) => string): Stor
     rejected: collection<RejectedDoc>('rejected'),
     tables: collection<TablePartDoc>('tables'),
     meta: collection<MetaDoc>('meta'),
+    subenvironments: collection<SubenvironmentDoc>('subenvironments'),
     users: collection<UserDoc>('users'),
     keys: collection<KeyDoc>('keys'),
     sessions: collection<SessionDoc>('sessions'),

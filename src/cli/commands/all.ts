@@ -17,6 +17,7 @@ import { addReports } from './reports.ts';
 import { addRun } from './run.ts';
 import { addRuns } from './runs.ts';
 import { addService } from './service.ts';
+import { addSubenvironments } from './subenvironments.ts';
 import { addUsers } from './users.ts';
 
 /** Every command, in the order of the help. */
@@ -34,6 +35,7 @@ export const COMMANDS: readonly ((program: Command, cli: Cli) => void)[] = [
   addQueue,
   addReports,
   addExport,
+  addSubenvironments,
   addUsers,
   addKeys,
   addChecks,

@@ -9,6 +9,7 @@ import { firstLink } from '../../store/users.ts';
 import type { Cli } from '../cli.ts';
 import { withExamples } from '../options.ts';
 import { version } from '../version.ts';
+import { examine } from './doctor.ts';
 
 export function addApi(program: Command, cli: Cli): void {
   withExamples(
@@ -60,6 +61,7 @@ async function httpContext(cli: Cli): Promise<HttpContext> {
     base: cli.directory,
     uploads: join(resolve(cli.directory, env.MUSTER_DATA), 'uploads'),
     version: version(),
+    examine: () => examine(cli),
     ...(oidc && { oidc }),
     ...(env.TRUST_PROXY !== undefined && { trustProxy: env.TRUST_PROXY }),
   };

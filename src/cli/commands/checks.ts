@@ -1,10 +1,8 @@
 import type { Command } from 'commander';
 import { digest } from '../../run/digest.ts';
 import { verify } from '../../run/verify.ts';
-import { keyIn } from '../../run/views/key.ts';
+import { viewVerification } from '../../run/views/verificationView.ts';
 import type { ChainState } from '../../store/auditChain.ts';
-import { learnersById } from '../../store/learners.ts';
-import { readCourses } from '../../store/structure.ts';
 import type { Cli } from '../cli.ts';
 import { type JsonOption, printsFacts } from '../options.ts';
 import { count, counted, table } from '../table.ts';
@@ -33,20 +31,9 @@ export function addChecks(program: Command, cli: Cli): void {
 }
 
 async function check(cli: Cli, { json, repair = false }: JsonOption & { repair?: boolean }): Promise<void> {
-  const { services, store } = await cli.open();
-  const { learners, drift, repaired, audit } = await verify(services, { repair });
-  const courses = await readCourses(store);
-  const named = await learnersById(store, [...new Set(drift.map(({ learner }) => learner))]);
-  const view = {
-    learners,
-    drift: drift.map(({ learner, course, ...rest }) => ({
-      learner: keyIn(named, learner),
-      course: course === null ? null : keyIn(courses, course),
-      ...rest,
-    })),
-    repaired,
-    audit,
-  };
+  const { services } = await cli.open();
+  const view = await viewVerification(services, await verify(services, { repair }));
+  const { learners, drift, repaired, audit } = view;
   cli.out.show(json, view, () => {
     const chain = chainText(audit);
     if (view.drift.length === 0)

@@ -49,10 +49,16 @@ export function addCourses(program: Command, cli: Cli): void {
       .command('add <name>')
       .description('adds a course')
       .option('--external-id <id>', 'its External ID')
-      .action(async (name: string, { json, externalId }: JsonOption & { externalId?: string }) => {
+      .option('--subenvironment <name>', 'the subenvironment that it is in')
+      .action(async (name: string, { json, externalId, subenvironment }: AddOptions) => {
         const { services, store } = await cli.open();
         const id = externalId === undefined ? {} : { externalId: newExternalId(externalId) };
-        const added = await addCourse(services, { name, ...id, by: cli.by });
+        const added = await addCourse(services, {
+          name,
+          ...id,
+          ...(subenvironment !== undefined && { subenvironment }),
+          by: cli.by,
+        });
         const view = await viewCourse(services, await courseOf(store, `id:${added}`));
         cli.out.show(json, view, () => `Course ${view.externalId ?? view.id} (${view.name}) was added.`);
       }),
@@ -82,6 +88,11 @@ export function addCourses(program: Command, cli: Cli): void {
       .action((course: string, names: string[], options: RevokeOptions) => revoke(cli, course, names, options)),
     'muster courses revoke fire 104711 --courses expire',
   );
+}
+
+interface AddOptions extends JsonOption {
+  readonly externalId?: string;
+  readonly subenvironment?: string;
 }
 
 function withList(command: Command): Command {

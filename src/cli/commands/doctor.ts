@@ -3,6 +3,7 @@ import { statfs } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { MusterError } from '../../domain/errors.ts';
+import type { Examination } from '../../http/context.ts';
 import { type FeedView, viewFeeds } from '../../run/views/feedView.ts';
 import { type Env, readEnv } from '../../settings/env.ts';
 import { settingsOf } from '../../store/feeds.ts';
@@ -12,13 +13,7 @@ import type { Cli } from '../cli.ts';
 import { type JsonOption, printsFacts } from '../options.ts';
 import { printable } from '../table.ts';
 
-/** One thing that was looked at. `remedy` where it is not well. */
-interface Finding {
-  readonly name: string;
-  readonly ok: boolean;
-  readonly found: string;
-  readonly remedy?: string;
-}
+type Finding = Examination['findings'][number];
 
 const LEAST_DISK = 1_000_000_000;
 /** Clocks that differ by more make times of windows and runs wrong, ms. */
@@ -29,12 +24,19 @@ export function addDoctor(program: Command, cli: Cli): void {
     program
       .command('doctor')
       .description('looks at all that Muster needs, and says what to do where something is wrong')
-      .action(({ json }: JsonOption) => examine(cli, json)),
+      .action(({ json }: JsonOption) => show(cli, json)),
     'muster doctor',
   );
 }
 
-async function examine(cli: Cli, json: boolean | undefined): Promise<void> {
+async function show(cli: Cli, json: boolean | undefined): Promise<void> {
+  const { ok, findings } = await examine(cli);
+  cli.out.show(json, { ok, findings }, () => findings.map(line).join('\n'));
+  if (!ok) cli.exit = 1;
+}
+
+/** Looks at everything; what cannot be looked at is a finding as well. */
+export async function examine(cli: Cli): Promise<Examination> {
   const findings: Finding[] = [];
   const look = async (name: string, check: () => Promise<Finding[]>) => {
     try {
@@ -55,9 +57,7 @@ async function examine(cli: Cli, json: boolean | undefined): Promise<void> {
     ];
   });
   await look('Redis', async () => [await redis(cli)]);
-  const ok = findings.every((finding) => finding.ok);
-  cli.out.show(json, { ok, findings }, () => findings.map(line).join('\n'));
-  if (!ok) cli.exit = 1;
+  return { ok: findings.every((finding) => finding.ok), findings };
 }
 
 function line({ name, ok, found, remedy }: Finding): string {

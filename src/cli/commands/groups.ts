@@ -13,6 +13,7 @@ import type { Cli } from '../cli.ts';
 import { type JsonOption, moment, printsFacts } from '../options.ts';
 import { groupOf } from '../references.ts';
 import { count, facts, printable, table } from '../table.ts';
+import { addGroupsImport } from './bulk.ts';
 import { addGroupEdits } from './groupEdits.ts';
 import { addGroupMembers } from './groupMembers.ts';
 
@@ -50,6 +51,7 @@ export function addGroups(program: Command, cli: Cli): void {
   );
   addGroupEdits(groups, cli);
   addGroupMembers(groups, cli);
+  addGroupsImport(groups, cli);
 }
 
 async function tree(cli: Cli, text: string | undefined, json: boolean | undefined): Promise<void> {

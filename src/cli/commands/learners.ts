@@ -10,9 +10,11 @@ import type { Cli } from '../cli.ts';
 import { type JsonOption, moment, newExternalId, printsFacts, wholeNumber } from '../options.ts';
 import { groupOf, learnerOf } from '../references.ts';
 import { facts, table } from '../table.ts';
+import { addLearnersImport } from './bulk.ts';
 import { showResult } from './groupEdits.ts';
 import { sourceText } from './groups.ts';
 import { addHistory } from './history.ts';
+import { addPrivacy } from './privacy.ts';
 import { addWhy } from './why.ts';
 
 export function addLearners(program: Command, cli: Cli): void {
@@ -73,6 +75,8 @@ export function addLearners(program: Command, cli: Cli): void {
   );
   addHistory(learners, cli);
   addWhy(learners, cli);
+  addPrivacy(learners, cli);
+  addLearnersImport(learners, cli);
 }
 
 interface ListOptions extends JsonOption {
@@ -174,12 +178,9 @@ async function edit(cli: Cli, text: string, options: IdentityOptions): Promise<v
 
 function attributeOf(text: string): [string, string] {
   const at = text.indexOf('=');
-  const name = text.slice(0, at).trim();
-  if (at < 1 || /[.$]|^__proto__$/.test(name)) {
-    throw new UsageError(`--attribute ${text} is not NAME=VALUE with a name without . and $; nothing was changed.`);
-  }
+  if (at < 1) throw new UsageError(`--attribute ${text} is not NAME=VALUE; nothing was changed.`);
   return [
-    name,
+    attributeName(text.slice(0, at)),
     text
       .slice(at + 1)
       .trim()
@@ -187,7 +188,13 @@ function attributeOf(text: string): [string, string] {
   ];
 }
 
-function address(text: string): string {
+export function attributeName(text: string): string {
+  const name = text.trim();
+  if (name !== '' && !/[.$]|^__proto__$/.test(name)) return name;
+  throw new UsageError(`An attribute cannot be named ${name}: a name has no . and no $; nothing was changed.`);
+}
+
+export function address(text: string): string {
   const clean = text.trim().normalize('NFC');
   if (!/^[^\s@]+@[^\s@]+$/.test(clean)) throw new UsageError(`${text} is no e-mail address; nothing was changed.`);
   return clean;

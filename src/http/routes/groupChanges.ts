@@ -96,8 +96,8 @@ export function groupChangeRoutes(app: App, context: HttpContext): void {
       const sight = await sightOf(context, principal);
       const { id: group } = groupIn(sight, params.group);
       const courses = coursesIn(sight, body.courses).map(({ id }) => id);
-      await groupMatch(context, request, group);
-      const result = await linkCourses(context, { group, courses, by: principal.by });
+      const revision = await groupMatch(context, request, group);
+      const result = await linkCourses(context, { group, courses, by: principal.by, revision });
       return sight.groups === null ? viewResult(store, result) : reply.code(204).send();
     },
   );
@@ -119,11 +119,8 @@ export function groupChangeRoutes(app: App, context: HttpContext): void {
       const sight = await sightOf(context, principal);
       const { id: group } = groupIn(sight, params.group);
       const courses = coursesIn(sight, body.courses).map(({ id }) => id);
-      await groupMatch(context, request, group);
-      return viewResult(
-        store,
-        await unlinkCourses(context, { group, courses, option: body.removal, by: principal.by }),
-      );
+      const order = { by: principal.by, revision: await groupMatch(context, request, group) };
+      return viewResult(store, await unlinkCourses(context, { group, courses, option: body.removal, ...order }));
     },
   );
 

@@ -1,19 +1,30 @@
 import { z } from 'zod';
 import { type ExternalId, externalId, type LearnerId } from '../../domain/ids.ts';
 import type { Group } from '../../domain/structure.ts';
+import { createGroups } from '../../run/bulk.ts';
 import { createGroup, deleteGroup, editGroup, type GroupEdit, moveGroup } from '../../run/structureChange.ts';
+import { membersAt } from '../../run/views/asOf.ts';
 import { type MemberView, membersOf, viewGroup } from '../../run/views/groupView.ts';
 import { keyIn, keyOf } from '../../run/views/key.ts';
 import { viewResult } from '../../run/views/resultView.ts';
 import { readStructure } from '../../store/structure.ts';
 import type { App } from '../app.ts';
 import type { HttpContext } from '../context.ts';
-import { decodeCursor, encodeCursor, type Page, Paging, pageIn, pageOf } from '../cursors.ts';
+import { decodeCursor, encodeCursor, type Page, Paging, pageFrom, pageIn, pageOf } from '../cursors.ts';
 import { groupMatch, tagGroup } from '../etags.ts';
 import { narrowing } from '../narrow.ts';
 import { ADMINISTRATORS, EVERYBODY, may, TEACHERS } from '../principal.ts';
-import { Flag, PROBLEMS, Reference, Removal, Result } from '../shapes/common.ts';
-import { GroupEditShape, GroupMove, GroupRow, GroupShape, Member, NewGroupShape } from '../shapes/groups.ts';
+import { notFound } from '../problems.ts';
+import { Bulk, Flag, Moment, PROBLEMS, Reference, Removal, Result } from '../shapes/common.ts';
+import {
+  GroupEditShape,
+  GroupMove,
+  GroupRow,
+  GroupShape,
+  GroupsImport,
+  Member,
+  NewGroupShape,
+} from '../shapes/groups.ts';
 import { groupIn, type Sight, sightOf } from '../sight.ts';
 
 const tags = ['groups'];
@@ -69,14 +80,20 @@ export function groupRoutes(app: App, context: HttpContext): void {
       config: may('read', 'learners', TEACHERS),
       schema: {
         tags,
-        summary: 'The learners in a group; `effective`: also in those below it, valid now alone',
+        summary: 'The learners in a group; `effective`: also in those below it, valid now alone; `at`: as of a date',
         params: groupParams,
-        querystring: Paging.extend({ effective: Flag }),
+        querystring: Paging.extend({ effective: Flag, at: Moment.optional() }),
         response: { 200: pageOf(Member), ...PROBLEMS },
       },
     },
-    async ({ params, query, principal }) =>
-      pageOfMembers(context, groupIn(await sightOf(context, principal), params.group), query),
+    async ({ params, query: { at, effective, ...paging }, principal }) => {
+      const sight = await sightOf(context, principal);
+      const group = groupIn(sight, params.group);
+      if (at === undefined) return pageOfMembers(context, group, { effective, ...paging });
+      // What was at a date is for those who see everything: others might see whom they see no more.
+      if (sight.groups !== null) throw notFound;
+      return pageFrom(membersAt(context, group.id, { effective, at }), paging);
+    },
   );
 
   app.post(
@@ -101,6 +118,29 @@ export function groupRoutes(app: App, context: HttpContext): void {
     },
   );
 
+  app.post(
+    '/groups/import',
+    {
+      config: { ...write, refusal: 409 },
+      bodyLimit: 16 * 1024 * 1024,
+      schema: {
+        tags,
+        summary: 'Creates many groups as one change, with what became of each',
+        body: GroupsImport,
+        response: { 200: Bulk, ...PROBLEMS },
+      },
+    },
+    async ({ body, principal }) => {
+      const groups = body.groups.map(({ externalId, name, parent, courses }) => ({
+        externalId: clean(externalId),
+        name,
+        ...(parent !== undefined && { parent: clean(parent) }),
+        ...(courses && { courses: courses.map(clean) }),
+      }));
+      return { lines: await createGroups(context, { groups, by: principal.by }) };
+    },
+  );
+
   app.patch(
     '/groups/:group',
     {
@@ -121,7 +161,7 @@ export function groupRoutes(app: App, context: HttpContext): void {
         group: id,
         set: editOf(body),
         by: principal.by,
-        ...(revision !== undefined && { revision }),
+        revision,
       });
       await tagGroup(context, reply, id);
       return viewAgain(context, id);
@@ -145,10 +185,10 @@ export function groupRoutes(app: App, context: HttpContext): void {
       const sight = await sightOf(context, principal);
       const { id } = groupIn(sight, params.group);
       const parent = body.parent === null ? null : groupIn(sight, body.parent).id;
-      await groupMatch(context, request, id);
+      const order = { by: principal.by, revision: await groupMatch(context, request, id) };
       return viewResult(
         context.store,
-        await moveGroup(context, { group: id, parent, courses: body.removal, by: principal.by }),
+        await moveGroup(context, { group: id, parent, courses: body.removal, ...order }),
       );
     },
   );

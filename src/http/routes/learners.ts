@@ -1,8 +1,10 @@
 import { z } from 'zod';
 import { externalId, type LearnerId } from '../../domain/ids.ts';
 import type { Identity, Learner } from '../../domain/learner.ts';
+import { addLearners } from '../../run/bulk.ts';
 import { addLearner, editLearner, moveLearner } from '../../run/memberships.ts';
 import { recordProgress } from '../../run/progress.ts';
+import { viewLearnerAt } from '../../run/views/asOf.ts';
 import { historyOf } from '../../run/views/historyView.ts';
 import { keyIn } from '../../run/views/key.ts';
 import { type ListPosition, listLearners } from '../../run/views/learnerList.ts';
@@ -24,7 +26,8 @@ import { decodeCursor, encodeCursor, Paging, pageOf, pageOfList } from '../curso
 import { learnerMatch, tagLearner } from '../etags.ts';
 import { narrowing } from '../narrow.ts';
 import { ADMINISTRATORS, may, OPERATORS, TEACHERS } from '../principal.ts';
-import { list, PROBLEMS, Reference, Result } from '../shapes/common.ts';
+import { notFound } from '../problems.ts';
+import { Bulk, list, Moment, PROBLEMS, Reference, Result } from '../shapes/common.ts';
 import { HistoryEntryShape, WhyShape } from '../shapes/history.ts';
 import {
   CourseProgress,
@@ -32,13 +35,15 @@ import {
   LearnerMove,
   LearnerRow,
   LearnerShape,
+  LearnersImport,
   NewLearnerShape,
   ProgressReport,
 } from '../shapes/learners.ts';
 import { courseIn, groupIn, learnerIn, sightOf } from '../sight.ts';
 
 const tags = ['learners'];
-const params = z.object({ learner: z.string().max(1500) });
+export const learnerParams = z.object({ learner: z.string().max(1500) });
+const params = learnerParams;
 const read = may('read', 'learners', TEACHERS);
 const write = { ...may('write', 'learners', ADMINISTRATORS), refusal: 409 };
 const Position = z.union([z.strictObject({ externalId: z.string() }), z.strictObject({ id: z.number().int() })]);
@@ -89,14 +94,21 @@ export function learnerRoutes(app: App, context: HttpContext): void {
       config: read,
       schema: {
         tags,
-        summary: 'A learner with memberships, subscriptions and progress',
+        summary: 'A learner with memberships, subscriptions and progress; `at`: as of a date, without progress',
         params,
+        querystring: z.strictObject({ at: Moment.optional() }),
         response: { 200: LearnerShape, ...PROBLEMS },
       },
     },
-    async ({ params, principal }, reply) => {
+    async ({ params, query: { at }, principal }, reply) => {
       const sight = await sightOf(context, principal);
       const learner = await learnerIn(context, sight, params.learner);
+      if (at !== undefined) {
+        // Others might see groups that they see no more.
+        const then = sight.groups === null ? await viewLearnerAt(context, learner.id, at) : null;
+        if (!then) throw notFound;
+        return then;
+      }
       // A revision tells of changes that others may not see.
       if (sight.groups === null) tagLearner(reply, learner);
       return narrowing(sight, principal).learner(await viewOne(context, learner));
@@ -155,6 +167,23 @@ export function learnerRoutes(app: App, context: HttpContext): void {
       reply.code(201).header('location', `/api/v1/learners/id:${id}`);
       return viewAgain(context, id, reply);
     },
+  );
+
+  app.post(
+    '/learners/import',
+    {
+      config: write,
+      bodyLimit: 16 * 1024 * 1024,
+      schema: {
+        tags,
+        summary: 'Adds many learners by hand as one change, with what became of each',
+        body: LearnersImport,
+        response: { 200: Bulk, ...PROBLEMS },
+      },
+    },
+    async ({ body, principal }) => ({
+      lines: await addLearners(context, { learners: body.learners.map(identityOf), by: principal.by }),
+    }),
   );
 
   app.patch(

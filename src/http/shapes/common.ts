@@ -16,6 +16,9 @@ export const Flag = z
   .default('false')
   .transform((text) => text === 'true');
 
+/** `?at=2026-11-01`, or with a time: an ISO date is its beginning, in UTC. */
+export const Moment = z.union([z.iso.date(), z.iso.datetime({ offset: true })]).transform((text) => new Date(text));
+
 export const WindowShape = z.object({ validFrom: z.date().nullable(), validUntil: z.date().nullable() });
 export const SourceShape = WindowShape.extend({ source: z.string() });
 export const Counts = z.object({
@@ -47,6 +50,9 @@ export const RemovalPreviewShape = z.object({
   counts: Counts.nullable(),
   skipped: list(Skipped),
 });
+
+/** What became of each of many that were to be made. */
+export const Bulk = z.object({ lines: list(z.object({ name: z.string(), outcome: z.string() })) });
 
 const problem = {
   description: 'A problem document (RFC 9457)',

@@ -41,6 +41,20 @@ export const NewGroupShape = z.strictObject({
   parent: Reference.optional(),
   instructors: Names.optional(),
 });
+/** Groups in any order; parents and courses by External ID. */
+export const GroupsImport = z.strictObject({
+  groups: z
+    .array(
+      z.strictObject({
+        externalId: NewExternalId,
+        name: Name,
+        parent: NewExternalId.optional(),
+        courses: z.array(NewExternalId).max(1000).optional(),
+      }),
+    )
+    .min(1)
+    .max(5_000),
+});
 export const GroupEditShape = z.strictObject({
   name: Name.optional(),
   /** null takes it away. */

@@ -66,6 +66,7 @@ export const NewLearnerShape = z
     ({ externalId, email }) => externalId !== undefined || email !== undefined,
     'needs an externalId or an email',
   );
+export const LearnersImport = z.strictObject({ learners: z.array(NewLearnerShape).min(1).max(20_000) });
 /** null takes a field away. */
 export const LearnerEditShape = z.strictObject({
   externalId: NewExternalId.nullable().optional(),

@@ -91,7 +91,7 @@ export function learnerView(
   };
 }
 
-export function figuresOf(doc: ProgressDoc | undefined): ProgressFigures | null {
+export function figuresOf(doc: Omit<ProgressDoc, '_id'> | undefined): ProgressFigures | null {
   return doc ? { completion: doc.completion, score: doc.score ?? null, activities: doc.activities } : null;
 }
 

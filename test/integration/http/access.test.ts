@@ -31,10 +31,10 @@ function mayUse(role: Role, { method, path }: Route): boolean {
     administrator: () => true,
     operator: () =>
       ['feeds', 'runs', 'queue', 'reports'].includes(noun) ||
-      (reads && ['groups', 'learners', 'courses', 'exports'].includes(noun)),
+      (reads && ['groups', 'learners', 'courses', 'exports'].includes(noun) && !/erase|learner}.export/.test(path)),
     instructor: () =>
       noun === 'reports' ||
-      (reads && ['groups', 'learners', 'courses'].includes(noun) && !/subscribers|history|why/.test(path)),
+      (reads && ['groups', 'learners', 'courses'].includes(noun) && !/subscribers|history|why|erase|export/.test(path)),
     reseller: () =>
       (reads && ['groups', 'groups/{group}', 'courses', 'courses/{course}'].includes(path)) ||
       (method === 'POST' && ['courses', 'groups/{group}/link'].includes(path)),
@@ -56,6 +56,7 @@ const names: Record<string, (variant: Variant) => string> = {
   user: (variant) => (variant === 'absent' ? 'absent-user' : 'spare'),
   key: (variant) => (variant === 'absent' ? 'absent-key' : 'spare'),
   item: (variant) => `${variant === 'absent' ? 'absent' : 'own'}-item`,
+  subenvironment: (variant) => `sub-${variant}`,
   kind: () => 'learners',
 };
 const REPORTS: Record<Variant, string> = { own: 'pown', foreign: 'pforeign', absent: 'pabsent' };
@@ -82,6 +83,14 @@ function bodyOf({ method, path }: Route, variant: Variant): InjectOptions['paylo
     'POST groups/{group}/link': { courses: [course(variant)] },
     'POST groups/{group}/unlink': { courses: [course(variant)], removal: 'keep' },
     'POST groups/{group}/preview': { change: 'delete' },
+    'POST groups/import': { groups: [{ externalId: `imported-${variant}`, name: 'Imported', parent: group(variant) }] },
+    'POST learners/import': { learners: [{ externalId: `imported-${variant}` }] },
+    'POST learners/unerase': { externalId: `${variant}-learner` },
+    'POST subenvironments': { name: `made-${variant}` },
+    'POST subenvironments/{subenvironment}/link': { groups: ['own-group'] },
+    'POST subenvironments/{subenvironment}/unlink': { groups: ['own-group'] },
+    'POST subenvironments/{subenvironment}/allow': { users: ['rik@example.org'] },
+    'POST subenvironments/{subenvironment}/deny': { users: ['rik@example.org'] },
     'POST learners': { externalId: `made-${variant}` },
     'PATCH learners/{learner}': { firstName: 'Renamed' },
     'POST learners/{learner}/move': { from: group(variant), to: 'second-own-group' },
@@ -343,6 +352,13 @@ describe('R29: for an administrator', () => {
       'GET queue',
       'GET groups',
       'GET learners',
+      'POST groups/import',
+      'POST learners/import',
+      'GET subenvironments',
+      'POST subenvironments',
+      'GET checks/digest',
+      'POST checks/verify',
+      'GET checks/doctor',
       'POST learners',
       'GET courses',
       'POST courses',
@@ -357,7 +373,8 @@ describe('R29: for an administrator', () => {
     for (const route of routes().filter(({ method, path }) => !takesNone.has(`${method} ${path}`))) {
       expect([route, (await ask(keys.administrator, route, 'absent')).statusCode]).toEqual([route, 404]);
     }
-    const last = ({ method }: Route) => (method === 'DELETE' ? 1 : 0);
+    const last = ({ method, path }: Route) =>
+      path === 'learners/unerase' ? 3 : path.endsWith('/erase') ? 2 : method === 'DELETE' ? 1 : 0;
     for (const route of routes().sort((a, b) => last(a) - last(b))) {
       const { statusCode, body } = await ask(keys.administrator, route, 'own');
       const found = statusCode < 500 && ![401, 403, 404].includes(statusCode);
