@@ -6,7 +6,7 @@ import type { Structure } from '../domain/structure.ts';
 import { recordAudit } from '../store/auditChain.ts';
 import { isPermanent } from '../store/failures.ts';
 import { readWindowOption } from '../store/feeds.ts';
-import { learnersById } from '../store/learners.ts';
+import { membershipsById } from '../store/learners.ts';
 import type { AuditDoc, BatchDoc, BatchId, Restore, RunDoc, SetAsideDoc } from '../store/models.ts';
 import { beginEntry } from '../store/outbox.ts';
 import { restorePurged } from '../store/restore.ts';
@@ -165,13 +165,12 @@ export async function settleLearners(
   { orders, structure, kind, now, run }: SettleWork,
 ): Promise<Settlement[]> {
   const ids = orders.map(({ learner }) => learner);
-  const learners = await learnersById(store, ids, session);
+  const stored = await membershipsById(store, ids, session);
   const held = await readSubscriptions(store, ids, session);
   const windowOption = await readWindowOption(store, session);
   const settlements = orders.flatMap(({ learner: id, endings, lost, ...grants }) => {
-    const learner = learners.get(id);
-    if (!learner) return [];
-    const { memberships } = learner;
+    const memberships = stored.get(id);
+    if (!memberships) return [];
     const all = lost ? [...endings, ...lostEndings(lost, memberships)] : endings;
     return settle({
       learner: id,

@@ -28,6 +28,17 @@ export async function learnersById(
   return found;
 }
 
+/** The memberships alone of these learners: of a whole learner, most is names and attributes. */
+export async function membershipsById(
+  store: Store,
+  ids: readonly LearnerId[],
+  session: Session,
+): Promise<Map<LearnerId, LearnerDoc['memberships']>> {
+  const options = { projection: { memberships: 1 }, session, batchSize: AT_ONCE };
+  const docs = await store.learners.find({ _id: { $in: ids } }, options).toArray();
+  return new Map(docs.map(({ _id, memberships }) => [_id, memberships]));
+}
+
 export async function learnersByExternalId(
   store: Store,
   ids: readonly ExternalId[],
