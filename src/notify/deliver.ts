@@ -41,7 +41,7 @@ async function send(
     await sendMail(telling, { id: _id, to: notify.email, ...mailOf(message, link) }, stopping);
   } else if (channel === 'webhook' && notify?.webhook !== undefined) {
     const body = JSON.stringify({ ...message, data: { ...message.data, link } });
-    const secret = webhookSecret(feed, notify.secret, telling.secret);
+    const secret = await webhookSecret({ store }, feed, notify.secret, telling.secret);
     await postWebhook(notify.webhook, body, webhookHeaders(secret, _id, clock.now(), body), telling, stopping);
   }
   // The feed wants it no more: nobody is told.

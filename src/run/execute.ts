@@ -64,7 +64,7 @@ export async function executeRun(services: Services, run: RunDoc, file: SourceFi
     await readAndPlan(services, taken, file);
   } catch (error) {
     if (isTransient(error)) await giveBack(services, taken);
-    else await failRun(services, taken, error);
+    else await failRun(services, taken, error, file);
     if (!(error instanceof MusterError)) throw error;
   } finally {
     clearInterval(beat);
@@ -107,18 +107,26 @@ async function giveBack({ store }: Services, { _id, attempt }: RunDoc): Promise<
   await store.runs.updateOne({ _id, attempt }, { $unset: { lease: '' } }).catch(() => undefined);
 }
 
-export async function failRun({ store, clock, log }: Services, run: RunDoc, error: unknown): Promise<void> {
+/** Ends a run with its error. `file`: what it could not use; the report names it by its hash. */
+export async function failRun(
+  { store, clock, log }: Services,
+  run: RunDoc,
+  error: unknown,
+  file?: SourceFile,
+): Promise<void> {
   const known = error instanceof MusterError;
   const { name, message } = error as Error;
   const code = known ? error.code : name;
   log.error({ run: run._id, feed: run.feed, code, ...(!known && { at: framesOf(error as Error) }) }, 'run failed');
+  const sha256 = file && (await sha256Of(file).catch(() => undefined));
   const now = clock.now();
   const current = await readRun(store, run._id);
   if (!current || current.attempt !== run.attempt) return;
+  const source = file && sha256 !== undefined ? { ...run.source, bytes: file.bytes, sha256 } : run.source;
   await moveRun(store, current, 'failed', {
     by: run.by,
     at: now,
-    set: { finishedAt: now, error: { code, message } },
+    set: { finishedAt: now, error: { code, message }, source },
     unset: ['working', 'lease'],
   });
   await traceRun({ store }, run._id);

@@ -163,7 +163,7 @@ export const Address = Text.pipe(z.email('is no e-mail address'));
 const Notify = z
   .strictObject({
     webhook: z.url({ protocol: /^https?$/, error: 'must be an http or https address' }).optional(),
-    /** Key of the webhook's signatures; without it one is derived from MUSTER_SECRET. */
+    /** Key of the webhook's signatures; without it one is derived for the feed. */
     secret: z
       .string()
       .refine(isWebhookSecret, 'must be whsec_ and 24 to 64 bytes in Base64, like `openssl rand -base64 32` makes')
@@ -242,6 +242,12 @@ export const FeedShape = z
     ...anyway,
     path: ['action'],
     message: 'is missing: the rows of a delta feed say what to add and what to remove',
+  })
+  .refine((feed) => feed.schedule?.cron === undefined || feed.source?.kind !== 'upload', {
+    ...anyway,
+    path: ['schedule', 'cron'],
+    message:
+      'has nothing to read at that time: files of this feed are uploaded. Name a source, file or directory, or take the schedule out',
   })
   .refine((feed) => feed.mode === 'delta' || feed.action === undefined, {
     ...anyway,

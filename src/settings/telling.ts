@@ -4,7 +4,7 @@ import type { Env } from './env.ts';
 export interface Telling {
   /** Where the console is reached; begins the links. */
   readonly url: string;
-  /** Keys of webhooks' signatures are derived from it where a feed has none of its own. */
+  /** Keys of webhooks' signatures are derived from it where a feed has none of its own; else from one in the database. */
   readonly secret?: string;
   readonly smtpUrl?: string;
   readonly mailFrom: string;

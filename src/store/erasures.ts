@@ -1,6 +1,7 @@
-import { createHmac, randomBytes } from 'node:crypto';
+import { createHmac } from 'node:crypto';
 import { UsageError } from '../domain/errors.ts';
 import { type ExternalId, emailKey } from '../domain/ids.ts';
+import { environmentSecret } from './secrets.ts';
 import { type Session, type Store, within } from './store.ts';
 
 /** By what a row, or a person at the keyboard, calls somebody. */
@@ -34,15 +35,9 @@ export async function readErased(store: Store): Promise<ErasedPeople | undefined
   return keys.size > 0 ? new ErasedPeople(await readSecret(store), keys) : undefined;
 }
 
-/** The environment's key of these hashes, made when it is first asked for, the same ever after. */
-export async function readSecret(store: Store): Promise<string> {
-  const fresh = randomBytes(32).toString('hex');
-  const doc = await store.meta.findOneAndUpdate(
-    { _id: 'erasures' },
-    { $setOnInsert: { secret: fresh } },
-    { upsert: true, returnDocument: 'after' },
-  );
-  return doc?.secret ?? fresh;
+/** The environment's key of these hashes. */
+export function readSecret(store: Store): Promise<string> {
+  return environmentSecret(store, 'erasures');
 }
 
 /** The keyed hashes of what somebody is called by. */

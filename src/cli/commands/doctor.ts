@@ -133,7 +133,7 @@ function feedRemedy(name: string, lastRun: FeedView['lastRun'], quarantined: boo
 }
 
 /** Whether people hear of what happens to feeds. */
-async function messages({ store }: Services, { SMTP_URL, MUSTER_SECRET }: Env): Promise<Finding[]> {
+async function messages({ store }: Services, { SMTP_URL }: Env): Promise<Finding[]> {
   const name = 'messages';
   const wanted = (await store.feeds.find({ origin: { $ne: 'one-off' } }).toArray()).flatMap((doc) => {
     const { notify } = settingsOf(doc);
@@ -141,21 +141,11 @@ async function messages({ store }: Services, { SMTP_URL, MUSTER_SECRET }: Env): 
   });
   if (wanted.length === 0) return [{ name, ok: true, found: 'no feed asks for any (`notify`)' }];
   const findings: Finding[] = [];
-  const unsigned = wanted.find(({ notify }) => notify.webhook && !notify.secret && !MUSTER_SECRET);
   const unmailed = SMTP_URL === undefined ? wanted.find(({ notify }) => notify.email) : undefined;
   const late = await store.notifications.countDocuments({
     'tries.0': { $exists: true },
     deliveredAt: { $exists: false },
   });
-  if (unsigned) {
-    findings.push({
-      name,
-      ok: false,
-      found: `webhooks of feed ${unsigned.feed} are not signed`,
-      remedy:
-        'Set MUSTER_SECRET, or `notify.secret` of the feed. `muster feeds secret` prints the key for the receiver.',
-    });
-  }
   if (unmailed) {
     findings.push({
       name,

@@ -6,8 +6,9 @@ import { webhookSecret } from '../../notify/signature.ts';
 import { deleteFeed } from '../../run/deleteFeed.ts';
 import { releaseFeed } from '../../run/releaseFeed.ts';
 import { type FeedSample, sampleFeed } from '../../run/views/feedSample.ts';
-import { type FeedView, viewFeed, viewFeeds } from '../../run/views/feedView.ts';
+import { type FeedView, viewFeed, viewFeeds, viewFeedText } from '../../run/views/feedView.ts';
 import { readFeedFile } from '../../settings/feed.ts';
+import { nameIn, REDACTED, withSecrets } from '../../settings/redact.ts';
 import { readFeedDoc, saveFeed, settingsOf } from '../../store/feeds.ts';
 import type { Cli } from '../cli.ts';
 import { type JsonOption, printsFacts, wholeNumber } from '../options.ts';
@@ -36,8 +37,8 @@ export function addFeeds(program: Command, cli: Cli): void {
       .action(async (name: string, { json }: JsonOption) => {
         const { services, store } = await cli.open();
         const doc = await feedOf(store, name);
-        const view = await viewFeed(services, doc);
-        cli.out.show(json, { ...view, text: doc.text }, () => `${feedText(view)}\n\n${doc.text}`);
+        const view = await viewFeedText(services, doc);
+        cli.out.show(json, view, () => `${feedText(view)}\n\n${view.text}`);
       }),
     'muster feeds show hr',
   );
@@ -105,12 +106,8 @@ async function release(cli: Cli, name: string, json: boolean | undefined): Promi
 
 async function secret(cli: Cli, name: string, json: boolean | undefined): Promise<void> {
   const { env, store } = await cli.open();
-  const key = webhookSecret(name, settingsOf(await feedOf(store, name)).notify?.secret, env.MUSTER_SECRET);
-  if (key === undefined) {
-    throw new UsageError(
-      `Webhooks of feed ${name} are not signed. Set MUSTER_SECRET, or \`notify.secret\` of the feed, and look again.`,
-    );
-  }
+  const own = settingsOf(await feedOf(store, name)).notify?.secret;
+  const key = await webhookSecret({ store }, name, own, env.MUSTER_SECRET);
   cli.out.show(json, { name, secret: key }, () => key);
 }
 
@@ -160,10 +157,13 @@ async function remove(cli: Cli, name: string, json: boolean | undefined): Promis
 }
 
 async function apply(cli: Cli, path: string, json: boolean | undefined): Promise<void> {
-  const text = readText(resolve(cli.directory, path));
-  const settings = readFeedFile(text, path);
+  const given = readText(resolve(cli.directory, path));
+  // Refused before anything is started or joined.
+  if (!given.includes(REDACTED)) readFeedFile(given, path);
   const { services, store } = await cli.open();
-  const stored = await readFeedDoc(store, settings.name);
+  const stored = await readFeedDoc(store, nameIn(given) ?? '');
+  const text = withSecrets(given, stored?.text);
+  const settings = readFeedFile(text, path);
   if (stored?.origin === 'file' && stored.text !== text) {
     throw new UsageError(
       `Feed ${settings.name} is a file of config/feeds and is changed there alone; nothing was changed. Edit that file, or give this one another name.`,

@@ -8,8 +8,9 @@ import { releaseFeed } from '../../run/releaseFeed.ts';
 import { reportOf } from '../../run/report.ts';
 import { requestRun } from '../../run/request.ts';
 import { sampleFeed } from '../../run/views/feedSample.ts';
-import { viewFeed, viewFeeds } from '../../run/views/feedView.ts';
+import { viewFeeds, viewFeedText } from '../../run/views/feedView.ts';
 import { type FeedSettings, readFeedFile } from '../../settings/feed.ts';
+import { nameIn, REDACTED, withSecrets } from '../../settings/redact.ts';
 import { readFeedDoc, saveFeed, settingsOf } from '../../store/feeds.ts';
 import type { FeedDoc } from '../../store/models.ts';
 import type { App } from '../app.ts';
@@ -47,7 +48,7 @@ export function feedRoutes(app: App, context: HttpContext): void {
     },
     async ({ params }) => {
       const doc = await feedOf(context, params.feed);
-      return { ...(await viewFeed(context, doc)), text: doc.text };
+      return viewFeedText(context, doc);
     },
   );
 
@@ -63,9 +64,13 @@ export function feedRoutes(app: App, context: HttpContext): void {
       },
     },
     async ({ body }) => {
-      const settings = readFeedFile(body.text, 'feed');
+      const name = nameIn(body.text);
+      const stored = name === undefined ? null : await readFeedDoc(store, name);
+      const settings = readFeedFile(withSecrets(body.text, stored?.text), 'feed');
       refuseOutside(context, settings);
-      return { name: settings.name, valid: true as const, settings: { ...settings } };
+      const { notify } = settings;
+      const shown = notify?.secret === undefined ? {} : { notify: { ...notify, secret: REDACTED } };
+      return { name: settings.name, valid: true as const, settings: { ...settings, ...shown } };
     },
   );
 
@@ -82,14 +87,15 @@ export function feedRoutes(app: App, context: HttpContext): void {
       },
     },
     async ({ params, body }, reply) => {
-      const settings = readFeedFile(body.text, 'feed');
+      const stored = await readFeedDoc(store, params.feed);
+      const text = withSecrets(body.text, stored?.text);
+      const settings = readFeedFile(text, 'feed');
       if (settings.name !== params.feed) {
         throw new UsageError(
           `The feed names itself ${settings.name}, and the address ${params.feed}; nothing was changed. Make them agree.`,
         );
       }
       refuseOutside(context, settings);
-      const stored = await readFeedDoc(store, settings.name);
       if (stored?.origin === 'file') {
         throw new HttpProblem(
           409,
@@ -97,9 +103,9 @@ export function feedRoutes(app: App, context: HttpContext): void {
           `Feed ${settings.name} is a file of config/feeds and is changed there alone; nothing was changed.`,
         );
       }
-      const created = await saveFeed(store, body.text, settings, 'database');
+      const created = await saveFeed(store, text, settings, 'database');
       const doc = await feedOf(context, settings.name);
-      return reply.code(created ? 201 : 200).send({ ...(await viewFeed(context, doc)), text: doc.text });
+      return reply.code(created ? 201 : 200).send(await viewFeedText(context, doc));
     },
   );
 
@@ -133,7 +139,7 @@ export function feedRoutes(app: App, context: HttpContext): void {
     },
     async ({ params, principal }) => {
       const doc = await releaseFeed(context, await feedOf(context, params.feed), principal.by);
-      return { ...(await viewFeed(context, doc)), text: doc.text };
+      return viewFeedText(context, doc);
     },
   );
 

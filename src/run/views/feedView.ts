@@ -1,6 +1,7 @@
 import { isWorking } from '../../domain/run.ts';
 import { nextDueTime } from '../../settings/dueTimes.ts';
 import type { FeedSettings } from '../../settings/feed.ts';
+import { redacted } from '../../settings/redact.ts';
 import { settingsOf } from '../../store/feeds.ts';
 import type { FeedDoc, RunDoc } from '../../store/models.ts';
 import { latestRuns } from '../../store/runs.ts';
@@ -54,6 +55,11 @@ export async function viewFeed({ store, clock }: Sources, doc: FeedDoc): Promise
     nextDue: next ?? null,
     quarantined: quarantined ?? null,
   };
+}
+
+/** A feed with its text, in which secrets are hidden. */
+export async function viewFeedText(sources: Sources, doc: FeedDoc): Promise<FeedView & { readonly text: string }> {
+  return { ...(await viewFeed(sources, doc)), text: redacted(doc.text) };
 }
 
 export async function viewFeeds(sources: Sources): Promise<FeedView[]> {

@@ -84,7 +84,10 @@ describe('webhooks', () => {
         troubles: 1,
       },
     });
-    const key = Buffer.from((webhookSecret('hr', undefined, secret) ?? '').slice('whsec_'.length), 'base64');
+    const key = Buffer.from(
+      (await webhookSecret(muster.context, 'hr', undefined, secret)).slice('whsec_'.length),
+      'base64',
+    );
     const signed = [headers['webhook-id'], headers['webhook-timestamp'], body].join('.');
     expect(headers['webhook-signature']).toBe(`v1,${createHmac('sha256', key).update(signed).digest('base64')}`);
     expect(Number(headers['webhook-timestamp'])).toBe(Math.floor(muster.clock.now().getTime() / 1_000));

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { applyChange, createLearner } from '../../../src/domain/applyChange.ts';
+import { applyChange, asOfNow, createLearner } from '../../../src/domain/applyChange.ts';
 import type { Change } from '../../../src/domain/change.ts';
 import type { LearnerId } from '../../../src/domain/ids.ts';
 import type { Learner, Source } from '../../../src/domain/learner.ts';
@@ -138,6 +138,74 @@ describe('applying a change', () => {
           );
         },
       ),
+    );
+  });
+});
+
+describe('asOfNow', () => {
+  const change = (more: Partial<Change>): Change => ({
+    learner: 1 as LearnerId,
+    revision: 3,
+    rows: [2],
+    fields: [],
+    memberships: [],
+    ...more,
+  });
+  const leaves = change({
+    fields: [
+      { field: 'lastName', after: 'New' },
+      { field: 'status', before: 'active', after: 'inactive' },
+    ],
+    hold: { before: { feed: 'hr' }, after: { feed: 'hr', leftAt: days(0) } },
+  });
+  const comes = change({ hold: { before: null, after: { feed: 'hr' } } });
+  const statusAfter = (live: Learner, one: Change) => applyChange(live, asOfNow(one, live, 'hr')).status;
+
+  test('R20: a leaver whom nothing else holds becomes inactive', () => {
+    expect(asOfNow(leaves, learner({ holds: [{ feed: 'hr' }] }), 'hr')).toBe(leaves);
+    const left = learner({ holds: [{ feed: 'hr' }, { feed: 'crm', leftAt: days(-1) }] });
+    expect(statusAfter(left, leaves)).toBe('inactive');
+  });
+
+  test.each<[string, Partial<Learner>]>([
+    ['another feed', { holds: [{ feed: 'hr' }, { feed: 'crm' }] }],
+    ['a membership by hand', { memberships: [member(1, 'manual')] }],
+    ["another feed's membership", { memberships: [member(1, 'hr', 'crm')] }],
+  ])(
+    'R20: whom %s has come to hold since the plan was made stays active; the rest of the change is made',
+    (_, held) => {
+      const live = learner(held);
+      const now = asOfNow(leaves, live, 'hr');
+      expect(now.fields).toEqual([{ field: 'lastName', after: 'New' }]);
+      expect(now.hold).toEqual(leaves.hold);
+      expect(statusAfter(live, leaves)).toBe('active');
+    },
+  );
+
+  test('R20: whom the feed comes to hold is active, though another has made the learner inactive meanwhile', () => {
+    expect(statusAfter(learner({ status: 'inactive' }), comes)).toBe('active');
+    const live = learner();
+    expect(asOfNow(comes, live, 'hr')).toBe(comes);
+    const left = change({ hold: { before: null, after: { feed: 'hr', leftAt: days(0) } } });
+    expect(statusAfter(learner({ status: 'inactive' }), left)).toBe('inactive');
+  });
+
+  test('R23: one feed lets go of a learner and another takes hold: either may be applied first', () => {
+    const taken = change({ hold: { before: null, after: { feed: 'crm' } } });
+    const start = learner({ holds: [{ feed: 'hr' }] });
+    const apply = (live: Learner, one: Change, feed: string) => applyChange(live, asOfNow(one, live, feed));
+    const hrFirst = apply(apply(start, leaves, 'hr'), taken, 'crm');
+    const crmFirst = apply(apply(start, taken, 'crm'), leaves, 'hr');
+    expect(hrFirst).toEqual(crmFirst);
+    expect(hrFirst.status).toBe('active');
+  });
+
+  test('R17: a second application of the same change gives nothing', () => {
+    fc.assert(
+      fc.property(anyLearner, fc.constantFrom(leaves, comes), (live, one) => {
+        const after = applyChange(live, asOfNow(one, live, 'hr'));
+        expect(applyChange(after, asOfNow(one, after, 'hr'))).toBe(after);
+      }),
     );
   });
 });
