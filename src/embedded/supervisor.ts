@@ -1,5 +1,6 @@
 import { closeSync, existsSync, openSync, readSync, renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { ServerFailed } from './errors.ts';
 import { freePort, identityOf, saveIdentity } from './identity.ts';
 import { type Order, programOf } from './programs.ts';
@@ -14,11 +15,12 @@ export interface Supervised {
 
 const START_MS = 60_000;
 const LOG_BYTES = 20_000_000;
-/** A server that ends this often within a minute stays down: something is wrong that starting again does not cure. */
+/** A server that ends more often within a minute lacks something, as room on its disk, and is started again slowly. */
 const RESTARTS_A_MINUTE = 5;
+const SLOWLY_MS = 10_000;
 
 /**
- * Starts a server below `home`, and starts it again on the same port when it ends by itself.
+ * Starts a server below `home`, and starts it again on the same port when it ends by itself, for as long as it takes.
  * `running` hears of each new process id. @throws {ServerFailed} with the end of the server's log.
  */
 export async function supervise(
@@ -35,24 +37,28 @@ export async function supervise(
   const known = identityOf(home);
   saveIdentity(home, { ...known, ports: { ...known.ports, [order.server]: port } });
 
-  let stopping = false;
-  const ends: number[] = [];
+  const stopping = new AbortController();
+  const { signal } = stopping;
   const keepUp = async (): Promise<void> => {
-    while (true) {
+    for (let ends: number[] = []; ; ) {
       await server.ended;
-      ends.push(Date.now());
-      const often = ends.filter((at) => at > Date.now() - 60_000).length > RESTARTS_A_MINUTE;
-      if (stopping || often) return;
-      ({ server } = await begin(port, 0));
-      if (stopping) return server.stop();
+      ends = [...ends.filter((at) => at > Date.now() - 60_000), Date.now()];
+      if (ends.length > RESTARTS_A_MINUTE) await pause(SLOWLY_MS, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted) return;
+      try {
+        ({ server } = await begin(port, 0));
+      } catch (error) {
+        process.stderr.write(`${String(error)}\n`);
+      }
+      if (signal.aborted) return server.stop();
     }
   };
-  const kept = keepUp().catch((error: unknown) => process.stderr.write(`${String(error)}\n`));
+  const kept = keepUp();
   return {
     port,
     password: identity.password,
     async stop() {
-      stopping = true;
+      stopping.abort();
       await server.stop();
       // It may just be starting again.
       await kept;
