@@ -217,7 +217,7 @@ export function compileMapping(settings: FeedSettings, headers: readonly string[
 
     badQuotes(text, row) {
       const own = added === 0 ? text : text.replace(addedText, '');
-      const cells = own.split(delimiter).map((part) => part.trim().replace(/^"+|"+$/g, ''));
+      const cells = own.split(delimiter).map((part) => unquoted(part.trim()));
       const aligned = cells.length === columns && !/[\r\n]/.test(own);
       return {
         row,
@@ -231,6 +231,13 @@ export function compileMapping(settings: FeedSettings, headers: readonly string[
       };
     },
   };
+}
+
+function unquoted(text: string): string {
+  let [start, end] = [0, text.length];
+  while (text[start] === '"') start += 1;
+  while (end > start && text[end - 1] === '"') end -= 1;
+  return text.slice(start, end);
 }
 
 function idAt(cells: Cells, index: number): ExternalId | undefined {

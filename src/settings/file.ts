@@ -1,4 +1,4 @@
-import { type Document, isMap, isPair, isScalar, isSeq, LineCounter, parseDocument, visit } from 'yaml';
+import { type Document, isMap, isScalar, isSeq, LineCounter, parseDocument, visit } from 'yaml';
 import type { z } from 'zod';
 import { UsageError } from '../domain/errors.ts';
 import { nearest } from './nearest.ts';
@@ -15,6 +15,9 @@ export interface FileKind<Shape extends z.ZodType> {
 }
 
 type Path = readonly PropertyKey[];
+
+/** Problems that are looked for and told of at once; when they are mended, the rest is. */
+const MOST = 100;
 
 /** One thing that is wrong with a file. */
 interface Problem {
@@ -50,7 +53,7 @@ export function readSettingsFile<Shape extends z.ZodType>(
   fileName: string,
 ): z.output<Shape> {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const { document, wrongKeys } = parsed(kind, text, fileName, lines);
   const place = (offset: number) => {
     const { line, col } = lines.linePos(offset);
     return `  ${fileName}:${line}:${col}`;
@@ -59,13 +62,13 @@ export function readSettingsFile<Shape extends z.ZodType>(
     throw refusal(
       kind,
       fileName,
-      document.errors.map((error) => `${place(error.pos[0])} ${error.message}`),
+      document.errors.slice(0, MOST).map((error) => `${place(error.pos[0])} ${error.message}`),
     );
   }
   const checked = check(kind, valueOf(kind, document, fileName));
   const problems = 'problems' in checked ? checked.problems : [];
   const found = [
-    ...hostileKeys(document).map((offset) => ({ offset, text: '__proto__ cannot be a key' })),
+    ...wrongKeys,
     ...problems.map((problem) => ({
       offset: offsetOf(document, problem),
       text: `${keyPath(problem.path)} ${problem.message}`,
@@ -78,6 +81,29 @@ export function readSettingsFile<Shape extends z.ZodType>(
     fileName,
     found.map(({ offset, text }) => `${place(offset)} ${text}`),
   );
+}
+
+interface Found {
+  readonly offset: number;
+  readonly text: string;
+}
+
+/** The parser looks at each key for each other one, to find what is there twice: that is done here, once a key. */
+function parsed(
+  kind: Kind,
+  text: string,
+  fileName: string,
+  lineCounter: LineCounter,
+): { document: Document; wrongKeys: readonly Found[] } {
+  try {
+    const document = parseDocument(text, { lineCounter, prettyErrors: false, uniqueKeys: false });
+    return { document, wrongKeys: wrongKeysOf(document) };
+  } catch (error) {
+    // The parser goes down into what is nested, and what is nested ten thousand deep is no file that somebody wrote.
+    if (error instanceof RangeError || error instanceof SyntaxError)
+      throw refusal(kind, fileName, ['  It is nested too deep']);
+    throw error;
+  }
 }
 
 /** Aliases (`*name`) are followed a few times only: a small file could stand for gigabytes. */
@@ -97,12 +123,13 @@ function check<Shape extends z.ZodType>(
 ): { value: z.output<Shape> } | { problems: Problem[] } {
   const result = shape.safeParse(prepare ? prepare(value) : value, { reportInput: true });
   if (result.success) return { value: result.data };
-  return { problems: result.error.issues.flatMap((issue) => problemsOf(shape, hidden, issue)) };
+  const issues = result.error.issues.slice(0, MOST);
+  return { problems: issues.flatMap((issue) => problemsOf(shape, hidden, issue)).slice(0, MOST) };
 }
 
 function problemsOf(shape: z.ZodType, hidden: readonly string[], issue: z.core.$ZodIssue): Problem[] {
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => {
+    return issue.keys.slice(0, MOST).map((key) => {
       const known = keysAt(shape, issue.path).filter((name) => !hidden.includes(name));
       const meant = nearest(key, known);
       const hint = meant === undefined ? `Known here: ${known.join(', ')}.` : `Did you mean \`${meant}\`?`;
@@ -180,11 +207,19 @@ function rangeStart(node: unknown): number | undefined {
   return range?.[0];
 }
 
-function hostileKeys(document: Document): number[] {
-  const found: number[] = [];
+function wrongKeysOf(document: Document): Found[] {
+  const found: Found[] = [];
   visit(document, {
-    Pair(_, pair) {
-      if (isPair(pair) && isScalar(pair.key) && pair.key.value === '__proto__') found.push(rangeStart(pair.key) ?? 0);
+    Map(_, { items }) {
+      const seen = new Set<unknown>();
+      for (const { key } of items) {
+        if (!isScalar(key)) continue;
+        const offset = rangeStart(key) ?? 0;
+        if (key.value === '__proto__') found.push({ offset, text: '__proto__ cannot be a key' });
+        if (seen.has(key.value)) found.push({ offset, text: 'Map keys must be unique' });
+        seen.add(key.value);
+      }
+      return found.length < MOST ? undefined : visit.BREAK;
     },
   });
   return found;

@@ -75,9 +75,8 @@ async function newest(directory: string, pattern: string): Promise<SourceFile> {
   const names = await readdir(directory).catch((error: NodeJS.ErrnoException) => {
     throw unavailable(directory, error);
   });
-  const fits = glob(pattern);
   let best: SourceFile | undefined;
-  for (const name of names.filter((name) => fits.test(name)).sort()) {
+  for (const name of names.filter((name) => fits(pattern, name)).sort()) {
     const found = await sourceFile(join(directory, name)).catch(() => undefined);
     if (found && (!best || found.stamp.mtimeNs >= best.stamp.mtimeNs)) best = found;
   }
@@ -87,10 +86,27 @@ async function newest(directory: string, pattern: string): Promise<SourceFile> {
   );
 }
 
-/** `*` stands for any letters, `?` for one. */
-function glob(pattern: string): RegExp {
-  const literal = pattern.replace(/[.+^${}()|[\]\\]/g, '\\$&');
-  return new RegExp(`^${literal.replace(/\*+/g, '[^/]*').replace(/\?/g, '[^/]')}$`, 'u');
+/** Does a name fit a pattern, in which `*` stands for any letters and `?` for one? Each `*` is gone back to once a letter, at most. */
+export function fits(pattern: string, name: string): boolean {
+  const [wanted, letters] = [Array.from(pattern), Array.from(name)];
+  let at = 0;
+  let star = -1;
+  let taken = 0;
+  for (let letter = 0; letter < letters.length; ) {
+    if (wanted[at] === '*') {
+      star = at;
+      at += 1;
+      taken = letter;
+    } else if (wanted[at] === '?' || wanted[at] === letters[letter]) {
+      at += 1;
+      letter += 1;
+    } else if (star >= 0) {
+      at = star + 1;
+      taken += 1;
+      letter = taken;
+    } else return false;
+  }
+  return wanted.slice(at).every((one) => one === '*');
 }
 
 /** Reads a source from its first byte to its last. */

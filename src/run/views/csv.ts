@@ -12,12 +12,13 @@ const BEGINNING = '=+\\-@\uFF1D\uFF0B\uFF0D\uFF20';
 const LEADING = '[\\s"\'\\p{Cc}\\p{Cf}]*';
 const HARMLESS = new RegExp(`^[^${BEGINNING}\\t\\r\\n]*$`, 'u');
 const AT_THE_START = new RegExp(`^${LEADING}[${BEGINNING}]|^[\\t\\r\\n]`, 'u');
-const BEHIND_A_SEPARATOR = new RegExp(`([;,|\\t\\r\\n]${LEADING})([${BEGINNING}])`, 'gu');
+/** Looked for backwards from what it is about: forwards, a long run of spaces would be gone through from each of them. */
+const BEHIND_A_SEPARATOR = new RegExp(`[${BEGINNING}](?<=[;,|\\t\\r\\n]${LEADING}[${BEGINNING}])`, 'gu');
 
 /** The text, defused for CSV. */
 export function defuse(text: string): string {
   if (HARMLESS.test(text)) return text;
-  const within = text.replace(BEHIND_A_SEPARATOR, "$1'$2");
+  const within = text.replace(BEHIND_A_SEPARATOR, "'$&");
   return AT_THE_START.test(text) ? `'${within}` : within;
 }
 

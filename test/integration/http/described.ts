@@ -66,36 +66,34 @@ export function sampleOf(shape: Shape, own: (field: string) => string | undefine
   return own(field) ?? (shape.format === 'date-time' ? '2027-01-01T00:00:00Z' : 'sample');
 }
 
-/** A copy of a value for each place in it, with that place's value replaced by `by`. */
-export function* replaced(value: Json, by: Json, at = ''): Generator<{ readonly at: string; readonly value: Json }> {
-  yield { at: at || '(all)', value: by };
+type Place = { readonly at: string; readonly value: Json };
+
+function isObject(value: Json): value is { readonly [name: string]: Json } {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** What `change` makes of each part of a list or object, put into a copy of it. */
+function* within(value: Json, at: string, change: (part: Json, at: string) => Iterable<Place>): Generator<Place> {
   if (Array.isArray(value)) {
-    for (const [index, item] of value.entries())
-      for (const inner of replaced(item as Json, by, `${at}/${index}`))
-        yield { at: inner.at, value: value.map((one, other) => (other === index ? inner.value : (one as Json))) };
-  } else if (typeof value === 'object' && value !== null) {
-    for (const [name, item] of Object.entries(value as Record<string, Json>))
-      for (const inner of replaced(item, by, `${at}/${name}`))
-        yield { at: inner.at, value: { ...(value as object), [name]: inner.value } as Json };
+    const list: readonly Json[] = value;
+    for (const [index, item] of list.entries())
+      for (const inner of change(item, `${at}/${index}`)) yield { at: inner.at, value: list.with(index, inner.value) };
+  } else if (isObject(value)) {
+    for (const [name, item] of Object.entries(value))
+      for (const inner of change(item, `${at}/${name}`))
+        yield { at: inner.at, value: { ...value, [name]: inner.value } };
   }
 }
 
+/** A copy of a value for each place in it, with that place's value replaced by `by`. */
+export function* replaced(value: Json, by: Json, at = ''): Generator<Place> {
+  yield { at: at || '(all)', value: by };
+  yield* within(value, at, (part, where) => replaced(part, by, where));
+}
+
 /** A copy of a value for each object in it, with one field more; an empty one inside is of names that are free. */
-export function* extended(
-  value: Json,
-  field: string,
-  by: Json,
-  at = '',
-): Generator<{ readonly at: string; readonly value: Json }> {
-  if (Array.isArray(value)) {
-    for (const [index, item] of value.entries())
-      for (const inner of extended(item as Json, field, by, `${at}/${index}`))
-        yield { at: inner.at, value: value.map((one, other) => (other === index ? inner.value : (one as Json))) };
-  } else if (typeof value === 'object' && value !== null) {
-    if (!(field in value) && (at === '' || Object.keys(value).length > 0))
-      yield { at: `${at}/${field}`, value: { ...value, [field]: by } as Json };
-    for (const [name, item] of Object.entries(value as Record<string, Json>))
-      for (const inner of extended(item, field, by, `${at}/${name}`))
-        yield { at: inner.at, value: { ...(value as object), [name]: inner.value } as Json };
-  }
+export function* extended(value: Json, field: string, by: Json, at = ''): Generator<Place> {
+  if (isObject(value) && !(field in value) && (at === '' || Object.keys(value).length > 0))
+    yield { at: `${at}/${field}`, value: { ...value, [field]: by } };
+  yield* within(value, at, (part, where) => extended(part, field, by, where));
 }
