@@ -27,7 +27,7 @@ export async function queuePages(app: FastifyInstance, { queues }: HttpContext):
       scope.addHook('onRoute', (route) => {
         route.config = { ...route.config, ...may('read', 'queue', ADMINISTRATORS) };
         // The board's own would answer a refusal with 500 and a stack.
-        route.errorHandler = onError;
+        route.errorHandler = (error, request, reply) => void onError(error, request, reply);
       });
       // The board's page names its own address as base.
       scope.addHook('onSend', async (_, reply) => {

@@ -5,10 +5,10 @@ import { framesOf } from '../domain/errors.ts';
  * message may hold names and addresses (a duplicate key's does), so it stays in the database.
  */
 export class JobFailed extends Error {
-  readonly code: unknown;
-  constructor(error: Error & { code?: unknown }) {
+  readonly code: string | number | undefined;
+  constructor(error: Error & { code?: string | number }) {
     const { name, code } = error;
-    super(code === undefined ? name : `${name} ${String(code)}`);
+    super(code === undefined ? name : `${name} ${code}`);
     this.name = name;
     this.code = code;
     this.stack = [this.message, ...framesOf(error)].join('\n');

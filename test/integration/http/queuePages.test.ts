@@ -53,6 +53,7 @@ test('a session opens them, as a browser does', async () => {
   const counts = await api.ask(undefined, 'GET', '/admin/queues/api/queues?activeQueue=apply', undefined, { cookie });
   answered(200, counts);
   const write = '/admin/queues/api/queues/apply/pause';
+  expect(counts.json()).toHaveProperty('queues');
   answered(403, await api.ask(undefined, 'PUT', write, undefined, { cookie }));
   answered(405, await api.ask(undefined, 'PUT', write, undefined, { cookie, 'x-csrf-token': session.csrf }));
 });

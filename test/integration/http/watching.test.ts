@@ -70,19 +70,18 @@ describe('dashboard and alert rules', () => {
       for (const label of grouped) expect(known, query).toContain(label);
     }
     await api.muster.store.setAside.deleteOne({ _id: 'one' });
-    await api.muster.store.outbox.deleteOne({ '_id.run': 'r0' } as never);
+    await api.muster.store.outbox.deleteOne({ '_id.run': 'r0' });
   });
 
   test('have queries whose brackets close, and use each metric of Muster at least once', async () => {
     for (const query of queries) {
-      for (const pair of ['()', '[]', '{}']) {
-        const [open, close] = [...pair].map((bracket) => query.split(bracket).length);
-        expect(open, query).toBe(close);
+      for (const [open = '', close = ''] of ['()', '[]', '{}'].map((pair) => pair.split(''))) {
+        expect(query.split(open).length, query).toBe(query.split(close).length);
       }
     }
     const used = new Set(queries.flatMap(metricsIn).map(({ name }) => name));
     const bare = [...(await exported()).keys()].filter(
-      (name) => /^muster_/.test(name) && !/_(sum|created)$/.test(name),
+      (name) => name.startsWith('muster_') && !/_(sum|created)$/.test(name),
     );
     expect(bare.filter((name) => !used.has(name))).toEqual([]);
   });

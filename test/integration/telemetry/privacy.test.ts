@@ -139,7 +139,7 @@ test('names, addresses and External IDs of people are in no log line, job, key o
   const { body: metrics } = answered(200, await ask('GET', '/metrics'));
   const { redis, prefix } = muster.queues;
   const keys = await redis.keys(`${prefix}*`);
-  const values = await Promise.all(keys.map(async (name) => (await redis.dump(name))?.toString() ?? ''));
+  const values = await Promise.all(keys.map(async (name) => (await redis.dumpBuffer(name))?.toString('latin1') ?? ''));
   await expect
     .poll(() => traces.spans().filter(({ name }) => name === 'run').length, { timeout: 10_000 })
     .toBeGreaterThan(4);

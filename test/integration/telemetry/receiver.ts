@@ -1,6 +1,7 @@
 import { once } from 'node:events';
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
 
 /** A span as it arrives by OTLP in JSON, with its attributes as an object. */
 export interface Span {
@@ -19,12 +20,12 @@ interface Body {
 /** Takes traces by OTLP over HTTP on loopback, as a collector does. */
 export async function receiveTraces() {
   const bodies: string[] = [];
-  const server = createServer(async (request, response) => {
-    let body = '';
-    for await (const piece of request.setEncoding('utf8')) body += piece;
+  const take = async (request: IncomingMessage, response: ServerResponse) => {
+    const body = await text(request);
     if (request.url === '/v1/traces') bodies.push(body);
     response.writeHead(request.url === '/v1/traces' ? 200 : 404, { 'content-type': 'application/json' }).end('{}');
-  });
+  };
+  const server = createServer((request, response) => void take(request, response));
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   return {
