@@ -14,6 +14,14 @@ export class UsageError extends MusterError {
   override readonly exit = 2;
 }
 
+/** A change stands on something that was changed after it was read (`If-Match`). */
+export class ChangedMeanwhile extends UsageError {
+  override readonly code = 'changed-meanwhile';
+  constructor(what: string) {
+    super(`The ${what} was changed after it was read; nothing was changed. Read it again.`);
+  }
+}
+
 /** What was named does not exist: exit code 2. */
 export class NotFound extends MusterError {
   readonly code = 'not-found';

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { GroupId } from '../domain/ids.ts';
 import type { ReportDoc } from '../store/models.ts';
@@ -37,9 +38,15 @@ export async function groupMatch(
   return stored?.revision;
 }
 
-export function learnerMatch(request: FastifyRequest, { id, revision }: { id: number; revision: number }): void {
+/** As `groupMatch`, of a learner. */
+export function learnerMatch(
+  request: FastifyRequest,
+  { id, revision }: { id: number; revision: number },
+): number | undefined {
   const asked = request.headers['if-match'];
-  if (asked !== undefined && asked !== '*') refuseOthers(asked, tagOf('l', id, revision));
+  if (asked === undefined || asked === '*') return undefined;
+  refuseOthers(asked, tagOf('l', id, revision));
+  return revision;
 }
 
 export function tagReport(reply: FastifyReply, { _id, revision }: ReportDoc): void {
@@ -49,6 +56,23 @@ export function tagReport(reply: FastifyReply, { _id, revision }: ReportDoc): vo
 export function reportMatch(request: FastifyRequest, { _id, revision }: ReportDoc): void {
   const asked = request.headers['if-match'];
   if (asked !== undefined && asked !== '*') refuseOthers(asked, tagOf('', _id, revision));
+}
+
+/** A thing without a revision of its own: its tag is of what is shown of it. */
+export function tagContent(reply: FastifyReply, content: unknown): void {
+  reply.header('etag', contentTag(content));
+}
+
+/** As `groupMatch`, of such a thing: true where the change stands on what was read. */
+export function contentMatch(request: FastifyRequest, content: unknown): boolean {
+  const asked = request.headers['if-match'];
+  if (asked === undefined || asked === '*') return false;
+  refuseOthers(asked, contentTag(content));
+  return true;
+}
+
+function contentTag(content: unknown): string {
+  return `"${createHash('sha256').update(JSON.stringify(content)).digest('base64url').slice(0, 22)}"`;
 }
 
 function refuseOthers(asked: string, tag: string): void {

@@ -94,6 +94,7 @@ export async function eraseLearner(
   await store.transaction(async (session) => {
     if (!(await forget(store, session, id))) throw new NotFound(`Learner id:${id} is gone already.`);
     await store.erasures.insertOne(erasure, { session });
+    await readAnew(store, session);
     await store.runs.insertOne(doneAtOnce(_id, by, 'learners erase', at), { session });
     const entry = { at, by, why: 'learners erase', learners: [id], counts: { erased: 1 } };
     await recordAudit(store, session, {
@@ -157,6 +158,11 @@ async function runsInTheWay(store: Store, { at }: ErasureDoc): Promise<RunId[]> 
   const states: RunDoc['state'][] = ['queued', 'reading', 'planned', 'applying', 'reconciling', 'held'];
   const open = await store.runs.find({ state: { $in: states }, createdAt: { $lte: at }, finishedAt: null }).toArray();
   return open.filter((run) => run.state !== 'held' || elsewhere(run)).map(({ _id }) => _id);
+}
+
+/** The next run of every feed reads its rows, also where its bytes are the same, and says what it leaves out. */
+async function readAnew(store: Store, session: Session): Promise<void> {
+  await store.feeds.updateMany({ applied: { $exists: true } }, { $inc: { 'applied.again': 1 } }, { session });
 }
 
 /** The learner, and what feeds hold of it. False: it was not there. */
@@ -238,7 +244,7 @@ export async function liftErasure(
   const run = await newRunId(store);
   return store.transaction(async (session) => {
     const lifted = await liftKeys(store, session, keys, { at, by });
-    await store.feeds.updateMany({ applied: { $exists: true } }, { $inc: { 'applied.again': 1 } }, { session });
+    await readAnew(store, session);
     await store.runs.insertOne(doneAtOnce(run, by, 'learners unerase', at), { session });
     const learners = erased.map(({ learner }) => learner);
     const entry = { at, by, why: 'learners unerase', learners, counts: { lifted } };

@@ -3,7 +3,7 @@ import type { CourseId, LearnerId } from '../domain/ids.ts';
 import { auditOf, type SettleOrder, settleLearners } from '../reconcile/settleBatch.ts';
 import { newRunId } from '../store/counters.ts';
 import type { Services } from '../store/services.ts';
-import type { Session } from '../store/store.ts';
+import type { Session, Store } from '../store/store.ts';
 import { readStructure } from '../store/structure.ts';
 import { readSubscriptions } from '../store/subscriptions.ts';
 import { advanceRun } from './advance.ts';
@@ -52,7 +52,8 @@ async function settleByHand(
     await store.transaction(async (session) => {
       const now = clock.now();
       const structure = await readStructure(store, session);
-      const concerned = order.revoke ? await holdersOf(services, session, order.revoke, some) : some;
+      // From those who hold no grant there is nothing to take back.
+      const concerned = order.revoke ? await holdersOf(store, order.revoke, some, session) : some;
       const orders = concerned.map((learner) => ({ learner, ...order }));
       const settlements = await settleLearners(services, session, { orders, structure, kind, now, run: run._id });
       const audit = auditOf({ run: run._id, batch }, 'grant', by, why, now, settlements);
@@ -63,12 +64,12 @@ async function settleByHand(
   return { run: run._id, memberships: { added: 0, removed: 0 }, ...(await eventsOf(store, run._id)), setAside: 0 };
 }
 
-/** Those who hold a direct grant of one of the courses: from the others there is nothing to take back. */
-async function holdersOf(
-  { store }: Services,
-  session: Session,
+/** Those of the learners who hold a direct grant of one of the courses. */
+export async function holdersOf(
+  store: Store,
   courses: ReadonlySet<CourseId>,
   learners: readonly LearnerId[],
+  session?: Session,
 ): Promise<LearnerId[]> {
   const held = await readSubscriptions(store, learners, session);
   return learners.filter((id) => held.get(id)?.items.some(({ course, direct }) => direct && courses.has(course)));

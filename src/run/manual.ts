@@ -1,9 +1,11 @@
 import type { Change } from '../domain/change.ts';
+import { ChangedMeanwhile } from '../domain/errors.ts';
 import type { CourseId, GroupId, LearnerId, RunId } from '../domain/ids.ts';
 import { strongest } from '../domain/settle.ts';
 import { settleBatch, settleChanges } from '../reconcile/settleBatch.ts';
 import { newRunId } from '../store/counters.ts';
 import { isPermanent } from '../store/failures.ts';
+import { learnersById } from '../store/learners.ts';
 import type { BatchDoc, RunDoc } from '../store/models.ts';
 import { ofRun } from '../store/outbox.ts';
 import type { Services } from '../store/services.ts';
@@ -32,6 +34,8 @@ export interface ManualOrder {
   /** What was done, in the words of the commands: `groups remove`. */
   readonly why: string;
   readonly changes: readonly Change[];
+  /** Only where the learner is as it was read. */
+  readonly asRead?: boolean;
 }
 
 /**
@@ -41,7 +45,7 @@ export interface ManualOrder {
  */
 export async function changeByHand(services: Services, order: ManualOrder): Promise<ManualResult> {
   const { store, clock } = services;
-  const { by, why, changes } = order;
+  const { by, why, changes, asRead = false } = order;
   const now = clock.now();
   const run = { ...blankRun(await newRunId(store), 'manual', by, why, now), attempt: 1 };
   const batches: BatchDoc[] = [...chunks(changes, BATCH_SIZE)].map((some, at) => ({
@@ -51,7 +55,7 @@ export async function changeByHand(services: Services, order: ManualOrder): Prom
     changes: some,
   }));
   const [only, ...others] = batches;
-  const done = only && others.length === 0 ? await changeTogether(services, run, only) : undefined;
+  const done = only && others.length === 0 ? await changeTogether(services, run, only, asRead) : undefined;
   if (done) return done;
   for (const some of chunks(batches.slice(0, -1), 20)) await store.batches.insertMany(some);
   await store.transaction(async (session) => {
@@ -71,10 +75,16 @@ export async function changeByHand(services: Services, order: ManualOrder): Prom
 }
 
 /** The whole run in one transaction; undefined where a change in it cannot be applied. */
-async function changeTogether(services: Services, run: RunDoc, batch: BatchDoc): Promise<ManualResult | undefined> {
+async function changeTogether(
+  services: Services,
+  run: RunDoc,
+  batch: BatchDoc,
+  asRead: boolean,
+): Promise<ManualResult | undefined> {
   const { store, clock } = services;
   try {
     return await store.transaction(async (session) => {
+      if (asRead) await refuseChanged(store, session, batch.changes);
       // A change of structure beside this one would not see these learners where they are going.
       if (batch.settle !== null) await fenceStructure(store, session);
       const settles = await applyChanges(services, session, run, batch);
@@ -88,9 +98,17 @@ async function changeTogether(services: Services, run: RunDoc, batch: BatchDoc):
       return { run: run._id, memberships, ...events, setAside: 0 };
     });
   } catch (error) {
-    if (!isPermanent(error)) throw error;
+    if (error instanceof ChangedMeanwhile || !isPermanent(error)) throw error;
     return undefined;
   }
+}
+
+/** @throws {ChangedMeanwhile} */
+async function refuseChanged(store: Store, session: Session, changes: readonly Change[]): Promise<void> {
+  const ids = changes.map(({ learner }) => learner);
+  const live = await learnersById(store, ids, session);
+  if (changes.some(({ learner, revision }) => live.get(learner)?.revision !== revision))
+    throw new ChangedMeanwhile('learner');
 }
 
 function settleKindOfChanges(changes: readonly Change[]): BatchDoc['settle'] {

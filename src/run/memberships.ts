@@ -1,5 +1,5 @@
 import type { Change, FieldChange, MembershipChange, RemovalOption } from '../domain/change.ts';
-import { NotFound, UsageError } from '../domain/errors.ts';
+import { ChangedMeanwhile, NotFound, UsageError } from '../domain/errors.ts';
 import { type GroupId, type LearnerId, MANUAL } from '../domain/ids.ts';
 import type { Identity, Learner, Window } from '../domain/learner.ts';
 import { reserve } from '../store/counters.ts';
@@ -10,7 +10,7 @@ import type { Services } from '../store/services.ts';
 import { readStructure } from '../store/structure.ts';
 import { chunks } from './chunks.ts';
 import { refuseIdLike } from './idLike.ts';
-import { changeByHand, type ManualResult } from './manual.ts';
+import { changeByHand, type ManualOrder, type ManualResult } from './manual.ts';
 import { countEvent, NO_SUBSCRIPTIONS, type SubscriptionCounts } from './outcome.ts';
 import { simulate } from './simulate.ts';
 
@@ -95,14 +95,31 @@ async function* removals(
   }
 }
 
+/** A change of one learner by hand. */
+interface LearnerOrder {
+  readonly by: string;
+  /** Refused where the learner is stored in another revision than this. */
+  readonly revision?: number | undefined;
+}
+
+async function asItWasRead(services: Services, id: LearnerId, { revision }: LearnerOrder): Promise<Learner> {
+  const learner = (await found(services, [id])).get(id) as Learner;
+  if (revision !== undefined && revision !== learner.revision) throw new ChangedMeanwhile('learner');
+  return learner;
+}
+
+function manual({ by, revision }: LearnerOrder): Pick<ManualOrder, 'by' | 'asRead'> {
+  return { by, ...(revision !== undefined && { asRead: true }) };
+}
+
 /** Moves one learner: into the new group and out of the old one, with `expire`, as one change (R9). */
 export async function moveLearner(
   services: Services,
-  { learner: id, from, to, by }: { learner: LearnerId; from: GroupId; to: GroupId; by: string },
+  { learner: id, from, to, ...order }: { learner: LearnerId; from: GroupId; to: GroupId } & LearnerOrder,
 ): Promise<ManualResult> {
   if (from === to)
     throw new UsageError('The two groups of a move are the same; nothing was changed. Name another with --to.');
-  const learner = (await found(services, [id])).get(id) as Learner;
+  const learner = await asItWasRead(services, id, order);
   const out = removalOf(learner, from, 'expire');
   if (out.length === 0) {
     throw new UsageError(
@@ -111,7 +128,11 @@ export async function moveLearner(
   }
   const before = windowsOf(learner, to, MANUAL);
   const into: MembershipChange[] = before.length === 0 ? [{ group: to, source: MANUAL, before, after: ALWAYS }] : [];
-  return changeByHand(services, { by, why: 'learners move', changes: [changeOf(learner, [...into, ...out])] });
+  return changeByHand(services, {
+    ...manual(order),
+    why: 'learners move',
+    changes: [changeOf(learner, [...into, ...out])],
+  });
 }
 
 function removalOf(learner: Learner, group: GroupId, courses: RemovalOption): MembershipChange[] {
@@ -162,9 +183,13 @@ export async function addLearner(
 /** Changes fields of a learner by hand: `externalId`, `email`, `firstName`, `lastName`, `status`, `attributes.NAME`. */
 export async function editLearner(
   services: Services,
-  { learner: id, set, by }: { learner: LearnerId; set: Readonly<Record<string, string | undefined>>; by: string },
+  {
+    learner: id,
+    set,
+    ...order
+  }: { learner: LearnerId; set: Readonly<Record<string, string | undefined>> } & LearnerOrder,
 ): Promise<ManualResult> {
-  const learner = (await found(services, [id])).get(id) as Learner;
+  const learner = await asItWasRead(services, id, order);
   const { externalId, email } = set as Partial<Identity>;
   await refuseTaken(services, { ...(externalId && { externalId }), ...(email && { email }) }, id);
   const fields: FieldChange[] = Object.entries(set).flatMap(([field, after]) => {
@@ -175,7 +200,7 @@ export async function editLearner(
     return [{ field, ...(before !== undefined && { before }), ...(after && { after }) }];
   });
   const changes = fields.length > 0 ? [{ ...changeOf(learner, []), fields }] : [];
-  return changeByHand(services, { by, why: 'learners edit', changes });
+  return changeByHand(services, { ...manual(order), why: 'learners edit', changes });
 }
 
 async function refuseTaken(

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { RemovalOption } from '../domain/change.ts';
-import { NotFound, UsageError } from '../domain/errors.ts';
+import { ChangedMeanwhile, NotFound, UsageError } from '../domain/errors.ts';
 import type { CourseId, ExternalId, GroupId } from '../domain/ids.ts';
 import { lostCourses, type SettleKind } from '../domain/settle.ts';
 import { type Group, Structure } from '../domain/structure.ts';
@@ -36,11 +36,6 @@ interface StructureChange extends StructureOrder {
 interface GroupChange {
   readonly id: GroupId;
   readonly after: Group | null;
-}
-
-/** The change stands on a group that was changed after it was read. */
-export class GroupChanged extends UsageError {
-  override readonly code = 'changed-meanwhile';
 }
 
 /** The groups are not those any more that a change was made from: it is made again. */
@@ -116,7 +111,7 @@ async function writeGroups(
   const before = new Map(stored.map((doc) => [doc._id, doc]));
   const [first] = ids;
   if (revisions.first !== undefined && before.get(first as GroupId)?.revision !== revisions.first) {
-    throw new GroupChanged('The group was changed after it was read; nothing was changed. Read it again.');
+    throw new ChangedMeanwhile('group');
   }
   let keys = false;
   for (const { id, after } of groups) {

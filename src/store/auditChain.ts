@@ -74,21 +74,25 @@ export interface ChainState {
 
 /** Goes through the whole chain and finds every place where an entry was changed, taken away or put in. */
 export async function verifyAudit(store: Store): Promise<ChainState> {
-  const head = await store.meta.findOne({ _id: 'audit' });
+  const readHead = () => store.meta.findOne({ _id: 'audit' });
+  const first = await readHead();
+  let head = first;
   const breaks: ChainBreak[] = [];
   let last = 0;
   let hash = '';
   let trusted = true;
   for await (const same of bySeq(store)) {
-    const [first] = same;
-    if (!first) continue;
-    const seq = first.seq as number;
+    const [one] = same;
+    if (!one) continue;
+    const seq = one.seq as number;
+    // Others seal while this goes on.
+    if (seq > (head?.next ?? 0)) head = await readHead();
     if (seq > last + 1) {
       breaks.push({ seq: last + 1, what: 'missing', entry: null });
       trusted = false;
     }
-    const fits = trusted ? same.find((entry) => hashOf(hash, entry) === entry.hash) : first;
-    const kept = fits ?? first;
+    const fits = trusted ? same.find((entry) => hashOf(hash, entry) === entry.hash) : one;
+    const kept = fits ?? one;
     if (seq > (head?.next ?? 0)) breaks.push({ seq, what: 'inserted', entry: nameOf(kept) });
     else if (!fits) breaks.push({ seq, what: 'changed', entry: nameOf(kept) });
     for (const entry of same) if (entry !== kept) breaks.push({ seq, what: 'inserted', entry: nameOf(entry) });
@@ -97,7 +101,7 @@ export async function verifyAudit(store: Store): Promise<ChainState> {
     trusted = true;
   }
   const end = head?.next ?? 0;
-  if (last < end) breaks.push({ seq: last + 1, what: 'missing', entry: null });
+  if (last < (first?.next ?? 0)) breaks.push({ seq: last + 1, what: 'missing', entry: null });
   else if (last === end && hash !== (head?.hash ?? '')) breaks.push({ seq: last, what: 'changed', entry: null });
   breaks.push(...(await alteredBatches(store)));
   const unsealed = await store.audit.countDocuments(UNSEALED);

@@ -1,4 +1,5 @@
 import type { RemovalOption } from '../domain/change.ts';
+import { ChangedMeanwhile } from '../domain/errors.ts';
 import { MANUAL, type SourceName } from '../domain/ids.ts';
 import type { FeedSettings } from '../settings/feed.ts';
 import { policyOf, readFeedFile } from '../settings/feed.ts';
@@ -29,22 +30,27 @@ export function timesOf({ cron, timeZone }: FeedSettings['schedule']): string {
   return `${cron} ${timeZone}`;
 }
 
-/** Creates the feed or changes its settings; what it holds stays. True where it is new. */
+/**
+ * Creates the feed or changes its settings; what it holds stays. True where it is new. `asRead`: the text that the
+ * change stands on. @throws {ChangedMeanwhile} where it is another by now.
+ */
 export async function saveFeed(
   store: Store,
   text: string,
   settings: FeedSettings,
   origin: FeedDoc['origin'],
+  asRead?: string,
 ): Promise<boolean> {
   const { feed, leaver } = policyOf(settings);
-  const { upsertedCount } = await store.feeds.updateOne(
-    { _id: feed },
+  const { matchedCount, upsertedCount } = await store.feeds.updateOne(
+    { _id: feed, ...(asRead !== undefined && { text: asRead }) },
     {
       $set: { text, origin, leaverCourses: leaver.courses, schedule: settings.schedule },
       $setOnInsert: { held: { learners: 0, memberships: 0 }, revision: 0 },
     },
-    { upsert: true },
+    { upsert: asRead === undefined },
   );
+  if (matchedCount + upsertedCount === 0) throw new ChangedMeanwhile('feed');
   const as = timesOf(settings.schedule);
   // A schedule counts from now on, so that its first times are caught up also where no scheduler is up yet.
   await store.feeds.updateOne({ _id: feed, 'scheduled.as': { $ne: as } }, [

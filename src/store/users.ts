@@ -1,4 +1,4 @@
-import { NotFound, UsageError } from '../domain/errors.ts';
+import { ChangedMeanwhile, NotFound, UsageError } from '../domain/errors.ts';
 import type { Role } from '../domain/role.ts';
 import { isDuplicateKey } from './failures.ts';
 import type { UserDoc } from './models.ts';
@@ -74,23 +74,31 @@ export interface UserEdit {
   readonly identity?: null;
 }
 
-/** Changes a user; open sessions see it with their next request. */
-export async function editUser({ store }: Services, login: string, edit: UserEdit): Promise<UserDoc> {
+/**
+ * Changes a user; open sessions see it with their next request. `asRead`: the user that the change stands on.
+ * @throws {ChangedMeanwhile} where it is another by now.
+ */
+export async function editUser({ store }: Services, login: string, edit: UserEdit, asRead?: UserDoc): Promise<UserDoc> {
   const { identity, ...set } = edit;
   const { identity: tied, ...user } = await existing(store, login);
   const next = { role: user.role, subenvironments: user.subenvironments, ...set };
   const subenvironments = next.role === 'reseller' ? [...next.subenvironments] : [];
   return store.transaction(async (session) => {
     const { matchedCount } = await store.users.updateOne(
-      { _id: user._id, revokedAt: { $exists: false } },
+      { _id: user._id, revokedAt: { $exists: false }, ...(asRead && shown(asRead)) },
       { $set: { ...set, role: next.role, subenvironments }, ...(identity === null && { $unset: { identity: '' } }) },
       { session },
     );
-    if (matchedCount === 0) throw missing(login);
+    if (matchedCount === 0) throw asRead ? new ChangedMeanwhile('user') : missing(login);
     if (user.role === 'administrator') await refuseLast(store, user._id, session);
     const kept = identity === null ? undefined : tied;
     return { ...user, ...(kept && { identity: kept }), ...set, role: next.role, subenvironments };
   });
+}
+
+/** What an edit changes. */
+function shown({ name, role, subenvironments }: UserDoc) {
+  return { name, role, subenvironments };
 }
 
 /** Takes a user's access away: sessions, links and keys of the user end at once. The name stays for the audit. */

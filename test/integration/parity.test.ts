@@ -84,7 +84,7 @@ const PARITY: Readonly<Record<string, string>> = {
   'subenvironments unlink': 'POST /subenvironments/{subenvironment}/unlink',
   'subenvironments allow': 'POST /subenvironments/{subenvironment}/allow',
   'subenvironments deny': 'POST /subenvironments/{subenvironment}/deny',
-  'users list': 'GET /users',
+  'users list': 'GET /users, GET /users/{user}',
   'users add': 'POST /users',
   'users edit': 'PATCH /users/{user}, POST /users/{user}/link',
   'users revoke': 'DELETE /users/{user}',

@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
-import type { CourseId, LearnerId } from '../../domain/ids.ts';
-import { grantCourse, revokeCourse } from '../../run/grants.ts';
+import { grantCourse, holdersOf, revokeCourse } from '../../run/grants.ts';
 import { addCourse } from '../../run/structureChange.ts';
 import {
   type CourseView,
@@ -12,9 +11,7 @@ import {
 import { keyOf } from '../../run/views/key.ts';
 import { compare } from '../../run/views/learnerView.ts';
 import { viewResult } from '../../run/views/resultView.ts';
-import type { Store } from '../../store/store.ts';
 import { readCourses, readStructure } from '../../store/structure.ts';
-import { readSubscriptions } from '../../store/subscriptions.ts';
 import type { Cli } from '../cli.ts';
 import { confirmed } from '../confirm.ts';
 import { learnersIn, namedLearners, outcomesOf, outcomesText, strictly } from '../learnerLines.ts';
@@ -167,7 +164,7 @@ async function grant(
   const { id: course } = await courseOf(store, text);
   const named = await namedLearners(cli, store, names, file);
   const ids = learnersIn(named).map(({ id }) => id);
-  const granted = await grantedOf(store, course, ids);
+  const granted = new Set(await holdersOf(store, new Set([course]), ids));
   const learners = ids.filter((id) => !granted.has(id));
   const result = await grantCourse(services, { course, learners, by: cli.by });
   const lines = outcomesOf(named, ({ id }) => (granted.has(id) ? 'already' : 'granted'));
@@ -187,7 +184,7 @@ async function revoke(cli: Cli, text: string, names: readonly string[], options:
   const { id: course } = await courseOf(store, text);
   const named = await namedLearners(cli, store, names, file);
   const ids = learnersIn(named).map(({ id }) => id);
-  const granted = await grantedOf(store, course, ids);
+  const granted = new Set(await holdersOf(store, new Set([course]), ids));
   const learners = ids.filter((id) => granted.has(id));
   if (option === 'purge') {
     const results = await store.progress.countDocuments({
@@ -203,15 +200,4 @@ async function revoke(cli: Cli, text: string, names: readonly string[], options:
   const view = { ...(await viewResult(store, result)), lines };
   cli.out.show(json, view, () => `${outcomesText(lines, 'revoked')}\n${resultText(view)}`);
   strictly(cli, lines, strict);
-}
-
-/** Those of the learners who hold the course by a direct grant. */
-async function grantedOf(
-  store: Store,
-  course: CourseId,
-  learners: readonly LearnerId[],
-): Promise<ReadonlySet<LearnerId>> {
-  const held = await readSubscriptions(store, learners);
-  const granted = [...held.values()].filter(({ items }) => items.some((item) => item.course === course && item.direct));
-  return new Set(granted.map(({ learner }) => learner));
 }

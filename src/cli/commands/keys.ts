@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type Role, SCOPES } from '../../domain/role.ts';
+import { viewKey } from '../../http/views.ts';
 import { addKey, listKeys, revokeKey } from '../../store/keys.ts';
-import type { KeyDoc } from '../../store/models.ts';
 import type { Cli } from '../cli.ts';
 import { type JsonOption, printsFacts } from '../options.ts';
 import { table } from '../table.ts';
@@ -76,20 +76,6 @@ function date(text: string): Date {
   if (!/^\d{4}-\d{2}-\d{2}/.test(text) || Number.isNaN(found.getTime()))
     throw new InvalidArgumentError('It must be a date such as 2027-01-31.');
   return found;
-}
-
-function viewKey({ _id, name, role, user, scopes, createdAt, expiresAt, lastUsedAt, revokedAt }: KeyDoc) {
-  return {
-    id: _id,
-    name,
-    role: role ?? null,
-    user: user ?? null,
-    scopes,
-    createdAt,
-    expiresAt: expiresAt ?? null,
-    lastUsedAt: lastUsedAt ?? null,
-    revokedAt: revokedAt ?? null,
-  };
 }
 
 function keysText(keys: readonly ReturnType<typeof viewKey>[]): string {

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { UsageError } from '../../domain/errors.ts';
 import { type CourseId, externalId, type LearnerId } from '../../domain/ids.ts';
 import type { Course } from '../../domain/structure.ts';
-import { grantCourse, revokeCourse } from '../../run/grants.ts';
+import { grantCourse, holdersOf, revokeCourse } from '../../run/grants.ts';
 import { addCourse } from '../../run/structureChange.ts';
 import {
   countSubscriptions,
@@ -13,15 +13,13 @@ import {
 } from '../../run/views/courseView.ts';
 import { keyOf } from '../../run/views/key.ts';
 import { viewResult } from '../../run/views/resultView.ts';
-import type { Store } from '../../store/store.ts';
 import { readCourses } from '../../store/structure.ts';
-import { readSubscriptions } from '../../store/subscriptions.ts';
 import type { App } from '../app.ts';
 import type { HttpContext } from '../context.ts';
 import { decodeCursor, encodeCursor, type Page, Paging, pageIn, pageOf } from '../cursors.ts';
 import { namedLearners } from '../learnerLines.ts';
 import { narrowing } from '../narrow.ts';
-import { ADMINISTRATORS, EVERYBODY, may, OPERATORS } from '../principal.ts';
+import { ADMINISTRATORS, EVERYBODY, may, OPERATORS, type Principal } from '../principal.ts';
 import { notFound } from '../problems.ts';
 import { PROBLEMS, ResultWithLines } from '../shapes/common.ts';
 import { CourseShape, Grant, NewCourseShape, Revoke, Subscriber } from '../shapes/learners.ts';
@@ -36,6 +34,14 @@ const unusable = new UsageError('This name or External ID cannot be used; nothin
 
 export function courseRoutes(app: App, context: HttpContext): void {
   const { store } = context;
+  /** The course and the learners of a request, told apart by whether they hold a grant of it. */
+  const listedIn = async ({ params, body, principal }: ListOfLearners) => {
+    const course = courseIn(await sightOf(context, principal), params.course).id;
+    const named = await namedLearners(context, body.learners);
+    const ids = named.learners.map(({ id }) => id);
+    const granted = new Set(await holdersOf(store, new Set([course]), ids));
+    return { course, named, granted, others: ids.filter((id) => !granted.has(id)) };
+  };
 
   app.get(
     '/courses',
@@ -142,16 +148,9 @@ export function courseRoutes(app: App, context: HttpContext): void {
         response: { 200: ResultWithLines, ...PROBLEMS },
       },
     },
-    async ({ params, body, principal }) => {
-      const course = courseIn(await sightOf(context, principal), params.course).id;
-      const named = await namedLearners(context, body.learners);
-      const ids = named.learners.map(({ id }) => id);
-      const granted = await grantedOf(store, course, ids);
-      const result = await grantCourse(context, {
-        course,
-        learners: ids.filter((id) => !granted.has(id)),
-        by: principal.by,
-      });
+    async (request) => {
+      const { course, named, granted, others } = await listedIn(request);
+      const result = await grantCourse(context, { course, learners: others, by: request.principal.by });
       return {
         ...(await viewResult(store, result)),
         lines: named.lines(({ id }) => (granted.has(id) ? 'already' : 'granted')),
@@ -172,13 +171,10 @@ export function courseRoutes(app: App, context: HttpContext): void {
         response: { 200: ResultWithLines, ...PROBLEMS },
       },
     },
-    async ({ params, body, principal }) => {
-      const course = courseIn(await sightOf(context, principal), params.course).id;
-      const named = await namedLearners(context, body.learners);
-      const ids = named.learners.map(({ id }) => id);
-      const granted = await grantedOf(store, course, ids);
-      const learners = ids.filter((id) => granted.has(id));
-      const result = await revokeCourse(context, { course, learners, option: body.removal, by: principal.by });
+    async (request) => {
+      const { course, named, granted } = await listedIn(request);
+      const order = { option: request.body.removal, by: request.principal.by };
+      const result = await revokeCourse(context, { course, learners: [...granted], ...order });
       return {
         ...(await viewResult(store, result)),
         lines: named.lines(({ id }) => (granted.has(id) ? 'revoked' : 'no grant')),
@@ -187,14 +183,10 @@ export function courseRoutes(app: App, context: HttpContext): void {
   );
 }
 
-async function grantedOf(
-  store: Store,
-  course: CourseId,
-  learners: readonly LearnerId[],
-): Promise<ReadonlySet<LearnerId>> {
-  const held = await readSubscriptions(store, learners);
-  const granted = [...held.values()].filter(({ items }) => items.some((item) => item.course === course && item.direct));
-  return new Set(granted.map(({ learner }) => learner));
+interface ListOfLearners {
+  readonly params: { readonly course: string };
+  readonly body: { readonly learners: readonly string[] };
+  readonly principal: Principal;
 }
 
 async function pageOfSubscribers(

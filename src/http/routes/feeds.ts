@@ -1,4 +1,5 @@
-import { isAbsolute, relative, resolve, sep } from 'node:path';
+import { realpath } from 'node:fs/promises';
+import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { z } from 'zod';
 import { NotFound, UsageError } from '../../domain/errors.ts';
 import { locate } from '../../feed/sources/file.ts';
@@ -16,6 +17,7 @@ import type { FeedDoc } from '../../store/models.ts';
 import type { App } from '../app.ts';
 import type { HttpContext } from '../context.ts';
 import { Paging, pageIn, pageOf } from '../cursors.ts';
+import { contentMatch, tagContent } from '../etags.ts';
 import { may, OPERATORS } from '../principal.ts';
 import { HttpProblem } from '../problems.ts';
 import { Nothing, PROBLEMS } from '../shapes/common.ts';
@@ -46,9 +48,10 @@ export function feedRoutes(app: App, context: HttpContext): void {
       config: read,
       schema: { tags, summary: 'A feed and its settings', params, response: { 200: FeedWithText, ...PROBLEMS } },
     },
-    async ({ params }) => {
-      const doc = await feedOf(context, params.feed);
-      return viewFeedText(context, doc);
+    async ({ params }, reply) => {
+      const view = await viewFeedText(context, await feedOf(context, params.feed));
+      tagContent(reply, view.text);
+      return view;
     },
   );
 
@@ -67,7 +70,7 @@ export function feedRoutes(app: App, context: HttpContext): void {
       const name = nameIn(body.text);
       const stored = name === undefined ? null : await readFeedDoc(store, name);
       const settings = readFeedFile(withSecrets(body.text, stored?.text), 'feed');
-      refuseOutside(context, settings);
+      await refuseOutside(context, settings);
       const { notify } = settings;
       const shown = notify?.secret === undefined ? {} : { notify: { ...notify, secret: REDACTED } };
       return { name: settings.name, valid: true as const, settings: { ...settings, ...shown } };
@@ -86,7 +89,8 @@ export function feedRoutes(app: App, context: HttpContext): void {
         response: { 200: FeedWithText, 201: FeedWithText, ...PROBLEMS },
       },
     },
-    async ({ params, body }, reply) => {
+    async (request, reply) => {
+      const { params, body } = request;
       const stored = await readFeedDoc(store, params.feed);
       const text = withSecrets(body.text, stored?.text);
       const settings = readFeedFile(text, 'feed');
@@ -95,7 +99,7 @@ export function feedRoutes(app: App, context: HttpContext): void {
           `The feed names itself ${settings.name}, and the address ${params.feed}; nothing was changed. Make them agree.`,
         );
       }
-      refuseOutside(context, settings);
+      await refuseOutside(context, settings);
       if (stored?.origin === 'file') {
         throw new HttpProblem(
           409,
@@ -103,9 +107,11 @@ export function feedRoutes(app: App, context: HttpContext): void {
           `Feed ${settings.name} is a file of config/feeds and is changed there alone; nothing was changed.`,
         );
       }
-      const created = await saveFeed(store, text, settings, 'database');
-      const doc = await feedOf(context, settings.name);
-      return reply.code(created ? 201 : 200).send(await viewFeedText(context, doc));
+      const isAsRead = contentMatch(request, stored && (await viewFeedText(context, stored)).text);
+      const created = await saveFeed(store, text, settings, 'database', isAsRead ? stored?.text : undefined);
+      const view = await viewFeedText(context, await feedOf(context, settings.name));
+      tagContent(reply, view.text);
+      return reply.code(created ? 201 : 200).send(view);
     },
   );
 
@@ -158,7 +164,7 @@ export function feedRoutes(app: App, context: HttpContext): void {
     async ({ params, query }) => {
       const doc = await feedOf(context, params.feed);
       const settings = settingsOf(doc);
-      if (doc.origin !== 'file') refuseOutside(context, settings);
+      if (doc.origin !== 'file') await refuseOutside(context, settings);
       return sampleFeed(context, settings, await locate(settings.source, context.base), query.rows);
     },
   );
@@ -184,7 +190,7 @@ export function feedRoutes(app: App, context: HttpContext): void {
       const { preview, approve } = startOf(upload?.fields, request.body);
       const asked = { feed: feed._id, mode: settings.mode, preview, approve, by: request.principal.by };
       if (!upload) {
-        if (feed.origin !== 'file') refuseOutside(context, settings);
+        if (feed.origin !== 'file') await refuseOutside(context, settings);
         await locate(settings.source, context.base);
       }
       const { name, path, bytes } = upload?.file ?? {};
@@ -225,17 +231,26 @@ async function feedOf({ store }: HttpContext, name: string): Promise<FeedDoc> {
 
 /**
  * Feeds made by the API read files below the working directory (none whose path has a part that begins with a dot) or below
- * MUSTER_DATA/inbox: who may make feeds may not read all of the disk with them.
+ * MUSTER_DATA/inbox, links followed: who may make feeds may not read all of the disk with them.
  */
-function refuseOutside({ base, uploads }: HttpContext, { source }: FeedSettings): void {
+async function refuseOutside({ base, uploads }: HttpContext, { source }: FeedSettings): Promise<void> {
   if (source.kind !== 'file' && source.kind !== 'directory') return;
   const path = resolve(base, source.path);
-  const below = (root: string) => {
-    const rest = relative(root, path);
+  const roots = [base, resolve(uploads, '..', 'inbox')];
+  const [realPath, ...realRoots] = await Promise.all([path, ...roots].map(followed));
+  const isBelow = (one: string, root: string) => {
+    const rest = relative(root, one);
     return rest !== '' && !isAbsolute(rest) && !rest.split(sep).some((part) => part.startsWith('.'));
   };
-  if (below(base) || below(resolve(uploads, '..', 'inbox'))) return;
+  const isInside = roots.some((root) => isBelow(path, root)) && realRoots.some((root) => isBelow(realPath ?? '', root));
+  if (isInside) return;
   throw new UsageError(
     `The feed's source ${source.path} lies outside of the directories that feeds of the API may read; nothing was changed. Put the files below the working directory or below MUSTER_DATA/inbox, or the feed into config/feeds.`,
   );
+}
+
+/** The path with links followed, as far as it exists. */
+async function followed(path: string): Promise<string> {
+  const above = dirname(path);
+  return realpath(path).catch(async () => (above === path ? path : join(await followed(above), basename(path))));
 }

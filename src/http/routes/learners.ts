@@ -201,8 +201,8 @@ export function learnerRoutes(app: App, context: HttpContext): void {
     async (request, reply) => {
       const { params, body, principal } = request;
       const learner = await learnerIn(context, await sightOf(context, principal), params.learner);
-      learnerMatch(request, learner);
-      await editLearner(context, { learner: learner.id, set: editOf(body), by: principal.by });
+      const revision = learnerMatch(request, learner);
+      await editLearner(context, { learner: learner.id, set: editOf(body), by: principal.by, revision });
       return viewAgain(context, learner.id, reply);
     },
   );
@@ -223,9 +223,9 @@ export function learnerRoutes(app: App, context: HttpContext): void {
       const { params, body, principal } = request;
       const sight = await sightOf(context, principal);
       const learner = await learnerIn(context, sight, params.learner);
-      learnerMatch(request, learner);
+      const order = { learner: learner.id, by: principal.by, revision: learnerMatch(request, learner) };
       const [from, to] = [groupIn(sight, body.from).id, groupIn(sight, body.to).id];
-      return viewResult(store, await moveLearner(context, { learner: learner.id, from, to, by: principal.by }));
+      return viewResult(store, await moveLearner(context, { ...order, from, to }));
     },
   );
 

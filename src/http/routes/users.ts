@@ -1,9 +1,12 @@
 import { z } from 'zod';
+import { NotFound } from '../../domain/errors.ts';
 import { addKey, listKeys, revokeKey } from '../../store/keys.ts';
-import { addUser, editUser, linkFor, listUsers, revokeUser } from '../../store/users.ts';
+import type { UserDoc } from '../../store/models.ts';
+import { addUser, editUser, linkFor, listUsers, readUser, revokeUser } from '../../store/users.ts';
 import type { App } from '../app.ts';
 import type { HttpContext } from '../context.ts';
 import { Paging, pageIn, pageOf } from '../cursors.ts';
+import { contentMatch, tagContent } from '../etags.ts';
 import { ADMINISTRATORS, may } from '../principal.ts';
 import { Nothing, PROBLEMS } from '../shapes/common.ts';
 import { Key, KeyWithToken, NewKeyShape, NewUserShape, User, UserEditShape, UserWithLink } from '../shapes/users.ts';
@@ -52,6 +55,16 @@ export function userRoutes(app: App, context: HttpContext): void {
     },
   );
 
+  app.get(
+    '/users/:user',
+    { config: read, schema: { tags, summary: 'A person', params, response: { 200: User, ...PROBLEMS } } },
+    async ({ params }, reply) => {
+      const view = viewUser(await userOf(context, params.user));
+      tagContent(reply, view);
+      return view;
+    },
+  );
+
   app.patch(
     '/users/:user',
     {
@@ -64,15 +77,20 @@ export function userRoutes(app: App, context: HttpContext): void {
         response: { 200: User, ...PROBLEMS },
       },
     },
-    async ({ params, body: { name, role, subenvironments, identity } }) =>
-      viewUser(
-        await editUser(context, params.user, {
-          ...(name && { name }),
-          ...(role && { role }),
-          ...(subenvironments && { subenvironments }),
-          ...(identity === null && { identity }),
-        }),
-      ),
+    async (request, reply) => {
+      const { name, role, subenvironments, identity } = request.body;
+      const stored = await userOf(context, request.params.user);
+      const asRead = contentMatch(request, viewUser(stored)) ? stored : undefined;
+      const set = {
+        ...(name && { name }),
+        ...(role && { role }),
+        ...(subenvironments && { subenvironments }),
+        ...(identity === null && { identity }),
+      };
+      const view = viewUser(await editUser(context, stored._id, set, asRead));
+      tagContent(reply, view);
+      return view;
+    },
   );
 
   app.post(
@@ -105,6 +123,12 @@ export function userRoutes(app: App, context: HttpContext): void {
       return reply.code(204).send();
     },
   );
+}
+
+async function userOf({ store }: HttpContext, login: string): Promise<UserDoc> {
+  const user = await readUser(store, login);
+  if (user) return user;
+  throw new NotFound(`There is no user ${login}; nothing was changed.`);
 }
 
 export function keyRoutes(app: App, context: HttpContext): void {

@@ -1,10 +1,8 @@
-import { isValid } from '../../domain/entitlement.ts';
 import type { GroupId, LearnerId } from '../../domain/ids.ts';
 import type { Services } from '../../store/services.ts';
 import { readCourses } from '../../store/structure.ts';
 import { learnerAt, memberIdsSince, structureAt } from '../history.ts';
-import type { MemberView } from './groupView.ts';
-import { keyOf } from './key.ts';
+import { type MemberView, memberViews } from './groupView.ts';
 import { type LearnerView, learnerView } from './learnerView.ts';
 
 /** The learner as of a date; null where there was none yet. Results are not kept by date, so there is no progress. */
@@ -25,19 +23,7 @@ export async function* membersAt(
   const groups = effective ? structure.below(group) : [group];
   for (const id of await memberIdsSince(store, groups, at)) {
     const { learner } = await learnerAt(store, id, at);
-    for (const membership of learner?.memberships ?? []) {
-      if (!learner || !groups.includes(membership.group) || (effective && !isValid(membership, at))) continue;
-      yield {
-        id: `id:${learner.id}`,
-        externalId: learner.externalId ?? null,
-        email: learner.email ?? null,
-        group: keyOf(structure.group(membership.group) ?? { id: membership.group }),
-        sources: membership.sources.map(({ source, from, until }) => ({
-          source,
-          validFrom: from ?? null,
-          validUntil: until ?? null,
-        })),
-      };
-    }
+    if (learner)
+      yield* memberViews(learner, structure, (one) => groups.includes(one.group), effective ? at : undefined);
   }
 }

@@ -1,5 +1,6 @@
 import { isValid } from '../../domain/entitlement.ts';
 import type { CourseId, GroupId, LearnerId } from '../../domain/ids.ts';
+import type { Learner, Membership } from '../../domain/learner.ts';
 import type { Course, Group, Structure } from '../../domain/structure.ts';
 import { toLearner } from '../../store/learners.ts';
 import type { Services } from '../../store/services.ts';
@@ -105,22 +106,30 @@ export async function* membersOf(
     .find({ 'memberships.group': { $in: groups }, ...(after !== undefined && { _id: { $gt: after } }) })
     .sort({ _id: 1 });
   for await (const doc of docs) {
-    const learner = toLearner(doc);
-    for (const membership of learner.memberships) {
-      if (!wanted.has(membership.group) || (effective && !isValid(membership, now))) continue;
-      yield {
-        id: `id:${learner.id}`,
-        externalId: learner.externalId ?? null,
-        email: learner.email ?? null,
-        group: keyOf(structure.group(membership.group) ?? { id: membership.group }),
-        sources: membership.sources.map(({ source, from, until }) => ({
-          source,
-          validFrom: from ?? null,
-          validUntil: until ?? null,
-        })),
-      };
-    }
+    yield* memberViews(toLearner(doc), structure, ({ group }) => wanted.has(group), effective ? now : undefined);
   }
+}
+
+/** The learner's memberships in the wanted groups; `validAt`: those valid then alone. */
+export function memberViews(
+  { id, externalId, email, memberships }: Learner,
+  structure: Structure,
+  isWanted: (membership: Membership) => boolean,
+  validAt: Date | undefined,
+): MemberView[] {
+  return memberships
+    .filter((membership) => isWanted(membership) && (!validAt || isValid(membership, validAt)))
+    .map(({ group, sources }) => ({
+      id: `id:${id}`,
+      externalId: externalId ?? null,
+      email: email ?? null,
+      group: keyOf(structure.group(group) ?? { id: group }),
+      sources: sources.map(({ source, from, until }) => ({
+        source,
+        validFrom: from ?? null,
+        validUntil: until ?? null,
+      })),
+    }));
 }
 
 /** One group of the tree, with what lies below it. */

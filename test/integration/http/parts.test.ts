@@ -1,0 +1,129 @@
+import { beforeAll, describe, expect, test } from 'vitest';
+import { COMPANY, HR } from '../../harness.ts';
+import { answered, useApi } from './asking.ts';
+
+/** What the API has beside the commands of the same names: erasure and export, checks, many at once, as of a date. */
+const api = useApi();
+let admin = '';
+const ask = (method: string, path: string, body?: object) => api.ask(admin, method, path, body);
+const HEADER = 'EmployeeID,Mail,FirstName,LastName,Status,Groups\n';
+const STAFF = `${HEADER}001,p1@x.org,Ann,Arbor,A,sector-a\n002,p2@x.org,Bob,Berg,A,sector-b\n`;
+
+beforeAll(async () => {
+  const { muster } = api;
+  await muster.structure(COMPANY);
+  await muster.feed(HR);
+  await muster.import(STAFF);
+  admin = await api.key('administrator');
+});
+
+describe('as of a date', () => {
+  test('a learner and the members of a group, as they were', async () => {
+    const before = api.muster.clock.now().toISOString();
+    api.muster.clock.forward(86_400_000);
+    answered(200, await ask('POST', 'groups/sector-a/remove', { learners: ['001'], removal: 'expire' }));
+    answered(200, await ask('PATCH', 'learners/001', { lastName: 'Berg' }));
+    const then = answered(200, await ask('GET', `learners/001?at=${before}`)).json();
+    expect(then).toMatchObject({ lastName: 'Arbor', memberships: [{ group: 'sector-a' }] });
+    const members = async (query: string) =>
+      answered(200, await ask('GET', `groups/all/members?effective=true${query}`))
+        .json<{ items: { externalId: string }[] }>()
+        .items.map(({ externalId }) => externalId);
+    expect(await members(`&at=${before}`)).toEqual(['001', '002']);
+    expect(await members('')).toEqual(['002']);
+    answered(400, await ask('GET', 'learners/001?at=yesterday'));
+    answered(404, await ask('GET', 'learners/001?at=2020-01-01'));
+  });
+});
+
+describe('checks', () => {
+  test('digest, and verify as lines of which the last is the result', async () => {
+    expect(answered(200, await ask('GET', 'checks/digest')).json()).toEqual({
+      digest: expect.stringMatching(/^[0-9a-f]{64}$/),
+    });
+    await api.muster.store.subscriptions.updateOne(
+      { _id: await api.muster.learner('002') },
+      { $set: { 'items.0.status': 'expired' } },
+    );
+    const verified = async (query = '') => {
+      const lines = answered(200, await ask('POST', `checks/verify${query}`))
+        .body.trim()
+        .split('\n');
+      return (JSON.parse(lines.at(-1) as string) as { result: Record<string, unknown> }).result;
+    };
+    expect(await verified()).toMatchObject({
+      learners: 2,
+      differences: 1,
+      drift: [{ learner: '002', found: 'expired' }],
+    });
+    expect(await verified('?repair=true')).toMatchObject({ differences: 1, repaired: 1 });
+    expect(await verified()).toMatchObject({ differences: 0, audit: { breaks: [] } });
+  });
+
+  test('one that reads everything at a time', async () => {
+    const answers = await Promise.all([ask('GET', 'checks/digest'), ask('GET', 'checks/digest')]);
+    expect(answers.map(({ statusCode }) => statusCode).sort((a, b) => a - b)).toEqual([200, 409]);
+  });
+});
+
+describe('many at once', () => {
+  test('groups and learners, with what became of each', async () => {
+    const groups = [
+      { externalId: 'inner', name: 'Inner', parent: 'outer', courses: ['sales'] },
+      { externalId: 'outer', name: 'Outer' },
+      { externalId: 'all', name: 'All' },
+    ];
+    expect(answered(200, await ask('POST', 'groups/import', { groups })).json()).toEqual({
+      lines: [
+        { name: 'inner', outcome: 'created' },
+        { name: 'outer', outcome: 'created' },
+        { name: 'all', outcome: 'already' },
+      ],
+    });
+    const learners = [{ externalId: '700', email: 'new@x.org' }, { externalId: '001' }];
+    expect(answered(200, await ask('POST', 'learners/import', { learners })).json()).toMatchObject({
+      lines: [{ outcome: 'created' }, { outcome: 'already' }],
+    });
+  });
+});
+
+describe('privacy', () => {
+  test('all that is held, what would go, the erasure, and its end', async () => {
+    expect(answered(200, await ask('GET', 'learners/002/export')).json()).toMatchObject({
+      learner: { externalId: '002' },
+      names: { emails: ['p2@x.org'] },
+      history: [{ created: true }, { step: 'subscribe' }, { step: 'repair' }],
+    });
+    expect(answered(200, await ask('GET', 'learners/002/erase')).json()).toMatchObject({
+      memberships: 1,
+      subscriptions: 3,
+    });
+    answered(409, await ask('POST', 'learners/002/erase', { reason: 'Bob Berg asked' }));
+    expect(answered(200, await ask('POST', 'learners/002/erase', { reason: 'asked for' })).json()).toMatchObject({
+      waitsFor: [],
+    });
+    answered(404, await ask('GET', 'learners/002'));
+    answered(409, await ask('POST', 'learners', { externalId: '002' }));
+    answered(200, await ask('POST', 'learners/unerase', { externalId: '002' }));
+    answered(404, await ask('POST', 'learners/unerase', { externalId: '002' }));
+    answered(201, await ask('POST', 'learners', { externalId: '002' }));
+  });
+});
+
+describe('If-Match', () => {
+  const tagOf = async (path: string) => String(answered(200, await ask('GET', path)).headers.etag);
+  const both = async (method: string, path: string, bodies: readonly object[]) => {
+    const tag = await tagOf(path);
+    const answers = await Promise.all(bodies.map((body) => api.ask(admin, method, path, body, { 'if-match': tag })));
+    return answers.map(({ statusCode }) => statusCode).sort((a, b) => a - b);
+  };
+
+  test('of two changes of a learner, a user or a feed that stand on the same reading, one alone is made', async () => {
+    expect(await both('PATCH', 'learners/001', [{ firstName: 'A' }, { firstName: 'B' }])).toEqual([200, 412]);
+    answered(201, await ask('POST', 'users', { login: 'rik@x.org', role: 'reseller' }));
+    expect(await both('PATCH', 'users/rik@x.org', [{ name: 'A' }, { name: 'B' }])).toEqual([200, 412]);
+    const texts = [30, 40].map((days) => ({ text: `${HR}leaver: { graceDays: ${days} }\n` }));
+    expect(await both('PUT', 'feeds/hr', texts)).toEqual([200, 412]);
+    expect(await both('PATCH', 'groups/lone', [{ name: 'A' }, { name: 'B' }])).toEqual([200, 412]);
+  });
+});
