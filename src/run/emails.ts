@@ -3,7 +3,7 @@ import { refusedEmails, type Wanted } from '../domain/emails.ts';
 import { type ExternalId, emailKey, type LearnerId } from '../domain/ids.ts';
 import type { Learner } from '../domain/learner.ts';
 import type { Structure } from '../domain/structure.ts';
-import { learnersByEmail, learnersByExternalId } from '../store/learners.ts';
+import { hasLearners, learnersByEmail, learnersByExternalId } from '../store/learners.ts';
 import type { Store } from '../store/store.ts';
 import { chunks } from './chunks.ts';
 
@@ -28,7 +28,7 @@ export async function refuseEmails(
   const releases: Release[] = [];
   const claimants = claimantsOf(claims);
   if (claimants.size === 0) return { rejections, releases };
-  const stored = (await store.learners.estimatedDocumentCount()) > 0;
+  const stored = await hasLearners(store);
   const wanted = new Map<ExternalId, Wanted<LearnerId>>();
   const holders = new Map<LearnerId, Learner>();
   const keeps = new Set<ExternalId>();

@@ -16,6 +16,7 @@ import { isDuplicateKey, isTransient } from '../store/failures.ts';
 import { readFeedDoc, readWindowOption, settingsOf } from '../store/feeds.ts';
 import {
   externalIdsOf,
+  hasLearners,
   learnerIdsByExternalId,
   learnersById,
   learnersHeldBy,
@@ -162,7 +163,7 @@ async function readAndPlan(services: Services, run: RunDoc, file: SourceFile): P
   };
   const rowTable = table && RowTable.fromParts(table);
   const policy = policyOf(settings);
-  const anybody = (await store.learners.estimatedDocumentCount()) > 0;
+  const anybody = await hasLearners(store);
   const { reading, compared } = await readSafely(services, {
     reader,
     policy,

@@ -6,7 +6,7 @@ import type { Learner } from '../domain/learner.ts';
 import { isHeldBy, type LearnerPlan, planLearner } from '../domain/planLearner.ts';
 import type { FeedPolicy } from '../domain/policy.ts';
 import { fold, type Structure } from '../domain/structure.ts';
-import { learnersByEmail, learnersByExternalId, learnersById } from '../store/learners.ts';
+import { hasLearners, learnersByEmail, learnersByExternalId, learnersById } from '../store/learners.ts';
 import type { FeedDoc, RunDoc } from '../store/models.ts';
 import { lostByAllSince, lostSince } from '../store/runs.ts';
 import type { Store } from '../store/store.ts';
@@ -105,7 +105,7 @@ class Planning {
 
   async #planClaims(): Promise<void> {
     const { store, reading, policy } = this.#in;
-    const stored = (await store.learners.estimatedDocumentCount()) > 0;
+    const stored = await hasLearners(store);
     for await (const claims of claimsOf(reading)) {
       const live = stored ? await this.#find(claims) : new Map<ExternalId, Learner>();
       const unknown = claims.filter(({ externalId }) => !live.has(externalId));

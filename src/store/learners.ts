@@ -87,6 +87,11 @@ export function countMembers(store: Store, group: GroupId): Promise<number> {
   return store.learners.countDocuments({ 'memberships.group': group });
 }
 
+/** Is anybody stored? Asked of the documents: MongoDB's own estimate may say 0 after a crash, and everybody would be taken for new. */
+export async function hasLearners(store: Store): Promise<boolean> {
+  return (await store.learners.findOne({}, { projection: { _id: 1 } })) !== null;
+}
+
 /** Numbers of stored learners by External ID; answered from the index. */
 export async function learnerIdsByExternalId(
   store: Store,
