@@ -274,7 +274,8 @@ describe('R16: a feed that is not whole changes nothing', () => {
     const { store } = engine;
     const path = join(world.directory, 'growing.csv');
     const found = { refused: 0, whole: 0 };
-    const commands = ALL ? Array.from({ length: 30 }, (_, at) => at + 1) : [2, 5, 9, 14, 20];
+    // At the first, the file has not been looked at yet.
+    const commands = ALL ? Array.from({ length: 29 }, (_, at) => at + 2) : [2, 5, 9, 14, 20];
     for (const at of commands) {
       for (const change of ['grows', 'replaced'] as const) {
         await world.reset(2);

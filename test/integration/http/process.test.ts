@@ -13,7 +13,7 @@ import { multipart } from './asking.ts';
 const muster = useCommandLine();
 const tsx = createRequire(import.meta.url).resolve('tsx');
 const main = fileURLToPath(new URL('../../../src/cli/main.ts', import.meta.url));
-const PATIENCE = 60_000;
+const PATIENCE = 120_000;
 vi.setConfig({ testTimeout: 3 * PATIENCE });
 const children: ChildProcess[] = [];
 afterAll(() => {

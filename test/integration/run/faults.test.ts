@@ -52,7 +52,7 @@ describe('R24: the database is the truth, the queue is only speed', () => {
     await muster.stopWorkers();
   });
 
-  test('fault 15: every job delivered again, in any order, writes nothing', async () => {
+  test('fault 15: every job delivered again, in any order, writes nothing', { timeout: 120_000 }, async () => {
     number += 1;
     expect(await undisturbed.import(night(number))).toMatchObject({ state: 'completed' });
     const { run } = await muster.import(night(number));
