@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { Redis } from 'ioredis';
 import { pino } from 'pino';
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, expect, inject, test, vi } from 'vitest';
 import { z } from 'zod';
 import type { RunId } from '../../../src/domain/ids.ts';
 import { deliverNotifications } from '../../../src/notify/deliver.ts';
@@ -17,6 +17,8 @@ import { COMPANY, HR } from '../../harness.ts';
 import { answered, multipart, useApi } from '../http/asking.ts';
 import { MailServer, Receiver } from '../notify/listeners.ts';
 import { receiveTraces } from './receiver.ts';
+
+vi.setConfig({ testTimeout: 120_000 });
 
 /** Names, addresses and External IDs of these people all hold this, in some case. */
 const PLANTED = /planted/i;
@@ -141,7 +143,7 @@ test('names, addresses and External IDs of people are in no log line, job, key o
   const keys = await redis.keys(`${prefix}*`);
   const values = await Promise.all(keys.map(async (name) => (await redis.dumpBuffer(name))?.toString('latin1') ?? ''));
   await expect
-    .poll(() => traces.spans().filter(({ name }) => name === 'run').length, { timeout: 10_000 })
+    .poll(() => traces.spans().filter(({ name }) => name === 'run').length, { timeout: 30_000 })
     .toBeGreaterThan(4);
   const everywhere = {
     lines,
@@ -179,7 +181,7 @@ test('the message of an error that nobody foresaw is not in Redis, in the log or
   const queues = new Queues(producer, prefix, [job]);
   const workers = await startWorkers({ queues, redis: consumer, jobs: [job], context: {}, concurrency: 1, log });
   await queues.addImport('r1');
-  await expect.poll(() => queues.stateOf('import-r1', 'import'), { timeout: 10_000 }).toBe('delayed');
+  await expect.poll(() => queues.stateOf('import-r1', 'import'), { timeout: 30_000 }).toBe('delayed');
   const kept = await producer.hgetall(`${prefix}:import:import-r1`);
   expect(kept.failedReason).toBe('TypeError E_PLAIN');
   expect(kept.stacktrace).toContain('at Object.handle');

@@ -1,10 +1,12 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import type { RunId } from '../../../src/domain/ids.ts';
 import { enqueueImport } from '../../../src/run/enqueue.ts';
 import { requestRun } from '../../../src/run/request.ts';
 import { startTracing } from '../../../src/telemetry/tracing.ts';
 import { COMPANY, HR, useMuster } from '../../harness.ts';
 import { receiveTraces, type Span } from './receiver.ts';
+
+vi.setConfig({ testTimeout: 120_000 });
 
 let receiver: Awaited<ReturnType<typeof receiveTraces>>;
 let stop: () => Promise<void>;
@@ -31,7 +33,7 @@ const NAMES = ['run', 'wait', 'read', 'plan', 'guard', 'apply', 'reconcile', 'ba
 
 /** The spans of the run's trace, once the run itself is among them. */
 async function traceOf(run: RunId): Promise<Span[]> {
-  await expect.poll(() => rootOf(run), { timeout: 10_000 }).toBeDefined();
+  await expect.poll(() => rootOf(run), { timeout: 30_000 }).toBeDefined();
   const { traceId } = rootOf(run) as Span;
   return receiver.spans().filter((span) => span.traceId === traceId);
 }
@@ -57,7 +59,7 @@ test('a run is one trace, from reading its file to the last settlement, through 
   const run = await importByJob(NIGHT_2);
   // The spans of jobs end after the run's: they come with the next delivery.
   const names = async () => [...new Set((await traceOf(run)).map(({ name }) => name))];
-  await expect.poll(names, { timeout: 15_000 }).toEqual(expect.arrayContaining(NAMES));
+  await expect.poll(names, { timeout: 30_000 }).toEqual(expect.arrayContaining(NAMES));
   const spans = await traceOf(run);
   const ids = new Set(spans.map(({ spanId }) => spanId));
   const roots = spans.filter(({ parentSpanId }) => !ids.has(parentSpanId ?? ''));
@@ -72,7 +74,7 @@ test('R24: jobs that the relay makes again from the database belong to the trace
   await muster.startWorkers();
   await muster.settled(_id);
   const names = async () => (await traceOf(_id)).map(({ name }) => name);
-  await expect.poll(names, { timeout: 15_000 }).toEqual(expect.arrayContaining(['process apply', 'batch apply']));
+  await expect.poll(names, { timeout: 30_000 }).toEqual(expect.arrayContaining(['process apply', 'batch apply']));
 });
 
 test('looking for work is no trace', () => {
