@@ -3,10 +3,10 @@ import { externalId } from '../../domain/ids.ts';
 import type { Identity } from '../../domain/learner.ts';
 import { addLearners, type BulkLine, createGroups } from '../../run/bulk.ts';
 import type { Cli } from '../cli.ts';
+import { address, attributeName } from '../identity.ts';
 import { type JsonOption, newExternalId, printsFacts } from '../options.ts';
 import { readSheet } from '../sheet.ts';
 import { counted, table } from '../table.ts';
-import { address, attributeName } from './learners.ts';
 
 interface BulkOptions extends JsonOption {
   readonly strict?: boolean;

@@ -7,6 +7,7 @@ import { viewLearnerAt } from '../../run/views/asOf.ts';
 import { type LearnerRow, listLearners } from '../../run/views/learnerList.ts';
 import { type LearnerView, readSurroundings, viewLearners } from '../../run/views/learnerView.ts';
 import type { Cli } from '../cli.ts';
+import { address, attributeName } from '../identity.ts';
 import { type JsonOption, moment, newExternalId, printsFacts, wholeNumber } from '../options.ts';
 import { groupOf, learnerOf } from '../references.ts';
 import { facts, table } from '../table.ts';
@@ -186,18 +187,6 @@ function attributeOf(text: string): [string, string] {
       .trim()
       .normalize('NFC'),
   ];
-}
-
-export function attributeName(text: string): string {
-  const name = text.trim();
-  if (name !== '' && !/[.$]|^__proto__$/.test(name)) return name;
-  throw new UsageError(`An attribute cannot be named ${name}: a name has no . and no $; nothing was changed.`);
-}
-
-export function address(text: string): string {
-  const clean = text.trim().normalize('NFC');
-  if (!/^[^\s@]+@[^\s@]+$/.test(clean)) throw new UsageError(`${text} is no e-mail address; nothing was changed.`);
-  return clean;
 }
 
 function learnerText(view: LearnerView): string {
