@@ -4,7 +4,7 @@ import { freshDatabase } from '../servers.ts';
 import { ALL, figure } from './harness/figures.ts';
 import type { Command, Steps } from './harness/intercept.ts';
 import { intercept } from './harness/intercept.ts';
-import { asUndisturbed, at, nightWith } from './harness/nightWith.ts';
+import { at, nightWith } from './harness/nightWith.ts';
 import { ELECTION, OwnReplicaSet, tell } from './harness/replicaSet.ts';
 import { seeded } from './harness/seed.ts';
 import type { OwnMongod } from './harness/servers.ts';
@@ -121,7 +121,7 @@ describe('R24: a replica set of three changes its primary', () => {
           frozen?.signal('SIGCONT');
         }
         await set.isWhole();
-        await asUndisturbed(world, 2, what);
+        expect(await world.goOn(2), what).toEqual(world.undisturbed(2));
       }
       figure(
         '19',
@@ -153,7 +153,7 @@ describe('R24: a replica set of three changes its primary', () => {
         await world.engine.recover(120_000);
         slowest = Math.max(slowest, performance.now() - then);
         await set.isWhole();
-        await asUndisturbed(world, 2, what);
+        expect(await world.goOn(2), what).toEqual(world.undisturbed(2));
       }
       figure(
         '20',

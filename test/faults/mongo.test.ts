@@ -9,7 +9,7 @@ import { mongo } from '../../src/store/models.ts';
 import { freshDatabase } from '../servers.ts';
 import { ALL, figure, secondsSince } from './harness/figures.ts';
 import { type Command, intercept, type Steps } from './harness/intercept.ts';
-import { asUndisturbed, at, nightWith } from './harness/nightWith.ts';
+import { at, nightWith } from './harness/nightWith.ts';
 import { readOnly } from './harness/readOnly.ts';
 import { seeded } from './harness/seed.ts';
 import { OwnMongod } from './harness/servers.ts';
@@ -211,7 +211,9 @@ describe('MongoDB in trouble: what was to be written is written once', () => {
         await engine.recover();
         await expect.poll(() => waiting(queues), { timeout: 60_000 }).toBe(0);
         expect(said).not.toContain('job failed');
-        await asUndisturbed(world, 2, `${applied} batches applied before the copy was put back`);
+        expect(await world.goOn(2), `${applied} batches applied before the copy was put back`).toEqual(
+          world.undisturbed(2),
+        );
       }
       figure('29', 'restored', `${times} times: the jobs of what is not there any more end quietly; same digest`);
     },

@@ -43,10 +43,9 @@ async function tmpfs(directory: string, megabytes: number): Promise<SmallDisk | 
 
 /** False: there is nobody left who would hold the disk. */
 async function mounted({ pid, ended }: Watched, directory: string): Promise<boolean> {
-  let over = false;
-  void ended.then(() => (over = true));
-  while (!over && !mountsOf(pid).includes(` ${directory} tmpfs `)) await pause(5);
-  return !over;
+  const gone = ended.then(() => true);
+  while (!mountsOf(pid).includes(` ${directory} tmpfs `)) if (await Promise.race([gone, pause(5, false)])) return false;
+  return true;
 }
 
 function mountsOf(pid: number): string {

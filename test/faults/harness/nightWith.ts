@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import { type Command, intercept, type Steps } from './intercept.ts';
-import type { Facts, Night, World } from './world.ts';
+import type { Night, World } from './world.ts';
 
 /** What the night is compared by: the seed and the place, where it is not as the undisturbed one. */
 export interface Disturbance {
@@ -20,15 +20,8 @@ export async function nightWith(world: World, night: Night, { steps, what, withi
   await engine.import(world.path(night)).catch(() => undefined);
   await engine.recover(within);
   const commands = interception.stop();
-  await asUndisturbed(world, night, what);
+  expect(await world.goOn(night), `night ${night}, ${what}`).toEqual(world.undisturbed(night));
   return commands;
-}
-
-/** Goes on to the end, and compares. */
-export async function asUndisturbed(world: World, night: Night, what: string): Promise<Facts> {
-  const facts = await world.goOn(night);
-  expect(facts, `night ${night}, ${what}`).toEqual(world.undisturbed(night));
-  return facts;
 }
 
 /** What is done at the n-th of the commands that fit. */
