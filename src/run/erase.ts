@@ -69,7 +69,7 @@ export interface Erased {
 }
 
 /**
- * Erases a person (docs/decisions/0031-erasure.md). The learner is gone, and kept from coming back by the next import,
+ * Erases a person (docs/decisions/0033-erasure.md). The learner is gone, and kept from coming back by the next import,
  * in one transaction; every other trace follows, here and now, or by `continueErasures` where this process dies.
  * `reason` is kept and must not name the person.
  */

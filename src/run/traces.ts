@@ -28,7 +28,7 @@ export async function tracesInBatches(store: Store, person: Person): Promise<Bat
 
 /**
  * Takes the person out of these batches, and says in the audit what the batches are from then on, so that the chain can
- * still be proved (docs/decisions/0031-erasure.md).
+ * still be proved (docs/decisions/0033-erasure.md).
  */
 export async function scrubBatches(
   { store, clock }: Services,
