@@ -120,7 +120,7 @@ export const ReportShape = z
     { error: (issue) => expected(issue, 'keys and values, like what: learners') },
   )
   .superRefine((report, context) => {
-    for (const { path, message } of refusals(report as Given)) context.addIssue({ code: 'custom', path, message });
+    for (const { path, message } of refusals(report)) context.addIssue({ code: 'custom', path, message });
   });
 
 /** A report's settings, complete; plain data that can be stored as JSON. */

@@ -87,7 +87,7 @@ export async function deleteReport(store: Store, { _id, name, revision }: Report
   await store.transaction(async (session) => {
     const { deletedCount } = await store.reports.deleteOne({ _id, revision }, { session });
     if (deletedCount === 0) throw new ReportChanged(name);
-    await store.sendings.deleteMany({ '_id.report': _id, nextAt: { $ne: null } } as never, { session });
+    await store.sendings.deleteMany({ '_id.report': _id, nextAt: { $ne: null } }, { session });
   });
 }
 

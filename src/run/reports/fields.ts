@@ -56,13 +56,7 @@ function membershipStatus(now: Date): Expression {
   const notOver = { $or: [{ $eq: [{ $type: '$$source.until' }, 'missing'] }, { $gt: ['$$source.until', now] }] };
   const begun = { $lte: [{ $ifNull: ['$$source.from', now] }, now] };
   return {
-    $switch: {
-      branches: [
-        { case: some({ $and: [begun, notOver] }), then: 'current' },
-        { case: some(notOver), then: 'future' },
-      ],
-      default: 'past',
-    },
+    $cond: [some({ $and: [begun, notOver] }), 'current', { $cond: [some(notOver), 'future', 'past'] }],
   };
 }
 

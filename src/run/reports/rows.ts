@@ -94,7 +94,6 @@ function rounded(value: number): number {
 }
 
 function plain(value: unknown): Cell {
-  if (value === undefined || value === null) return null;
   if (value instanceof Date || Array.isArray(value)) return value;
-  return typeof value === 'number' || typeof value === 'boolean' ? value : String(value);
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? value : null;
 }

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
@@ -14,15 +15,12 @@ async function partsOf(chunks: AsyncIterable<Uint8Array>): Promise<Map<string, s
   const open = promisify(yauzl.fromBuffer) as (bytes: Buffer, options: yauzl.Options) => Promise<yauzl.ZipFile>;
   const zip = await open(Buffer.concat(all), { lazyEntries: true });
   const parts = new Map<string, string>();
-  zip.on('entry', (entry: yauzl.Entry) => {
-    zip.openReadStream(entry, (error, stream) => {
-      if (error) throw error;
-      void text(stream).then((read) => {
-        parts.set(entry.fileName, read);
-        zip.readEntry();
-      });
-    });
-  });
+  const openPart = promisify(zip.openReadStream.bind(zip)) as (entry: yauzl.Entry) => Promise<Readable>;
+  const read = async (entry: yauzl.Entry) => {
+    parts.set(entry.fileName, await text(await openPart(entry)));
+    zip.readEntry();
+  };
+  zip.on('entry', (entry: yauzl.Entry) => void read(entry));
   zip.readEntry();
   await once(zip, 'end');
   return parts;
