@@ -79,10 +79,15 @@ async function readFeeds(store: Store, now: number): Promise<FeedFigures[]> {
     ])
     .toArray();
   const done = new Map(sums.map((sum) => [sum._id, sum]));
-  const feeds = await store.feeds.find({ origin: { $ne: 'one-off' } }, { projection: { _id: 1 } }).toArray();
-  return feeds.map(({ _id: feed }) => {
-    const { read = 0, accepted = 0, rejected = 0, at } = done.get(feed) ?? {};
-    return { feed, rows: { read, accepted, rejected }, ...(at && { lastSuccessAge: (now - at.getTime()) / 1000 }) };
+  const feeds = await store.feeds.find({ origin: { $ne: 'one-off' } }, { projection: { past: 1 } }).toArray();
+  return feeds.map(({ _id: feed, past }) => {
+    const sum = done.get(feed);
+    const rows = (of: keyof NonNullable<typeof past>) => (past?.[of] ?? 0) + (sum?.[of] ?? 0);
+    return {
+      feed,
+      rows: { read: rows('read'), accepted: rows('accepted'), rejected: rows('rejected') },
+      ...(sum && { lastSuccessAge: (now - sum.at.getTime()) / 1000 }),
+    };
   });
 }
 

@@ -6,8 +6,9 @@ import type { Retention } from '../settings/retention.ts';
 import type { RunDoc } from '../store/models.ts';
 import { ofRun } from '../store/outbox.ts';
 import type { Services } from '../store/services.ts';
-import type { Store } from '../store/store.ts';
+import type { Session, Store } from '../store/store.ts';
 import { dropTable } from '../store/tables.ts';
+import type { Outcome } from './outcome.ts';
 
 /** How often somebody looks, ms. */
 const EVERY = 3_600_000;
@@ -54,13 +55,25 @@ async function dropRuns(store: Store, before: Date): Promise<number> {
     .find({ ...(await over(store, before)), ...nothing } as never)
     .limit(AT_ONCE)
     .toArray();
-  for (const { _id, attempt } of runs) {
+  for (const run of runs) {
+    const { _id, attempt } = run;
     await store.rejected.deleteMany(ofRun(_id));
     await store.batches.deleteMany(ofRun(_id));
     for (let one = 1; one <= attempt; one += 1) await dropTable(store, `${_id}-${one}`);
-    await store.runs.deleteOne({ _id });
+    await store.transaction(async (session) => {
+      const { deletedCount } = await store.runs.deleteOne({ _id }, { session });
+      if (deletedCount === 1) await keepRows(store, session, run);
+    });
   }
   return runs.length;
+}
+
+/** What a completed run read stays counted with its feed. */
+async function keepRows(store: Store, session: Session, { kind, state, feed, outcome }: RunDoc): Promise<void> {
+  if (kind !== 'feed' || state !== 'completed' || feed === null || !outcome) return;
+  const { read, accepted, rejected } = (outcome as Outcome).rows;
+  const rows = { 'past.read': read, 'past.accepted': accepted, 'past.rejected': rejected };
+  await store.feeds.updateOne({ _id: feed }, { $inc: rows }, { session });
 }
 
 async function dropRejected(store: Store, before: Date): Promise<number> {

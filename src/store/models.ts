@@ -77,6 +77,8 @@ export interface FeedDoc {
   applied?: Applied;
   /** What the feed holds. */
   held: { learners: number; memberships: number };
+  /** Rows of completed runs that are kept no more: a count of rows never goes down. */
+  past?: { read: number; accepted: number; rejected: number };
   /** Goes up with each applied run; a plan made at another revision is stale (R30). */
   revision: number;
   /** Learners at whom the next run must look again though their rows are as they were, also ones that do not exist yet. */
@@ -500,6 +502,7 @@ function schemas() {
       leaverCourses: String,
       applied: Mixed,
       held: Mixed,
+      past: Mixed,
       revision: Number,
       lookAgain: { type: [Mixed], default: undefined },
       schedule: Mixed,
