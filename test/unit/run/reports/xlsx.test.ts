@@ -1,5 +1,4 @@
 import { once } from 'node:events';
-import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
@@ -15,7 +14,7 @@ async function partsOf(chunks: AsyncIterable<Uint8Array>): Promise<Map<string, s
   const open = promisify(yauzl.fromBuffer) as (bytes: Buffer, options: yauzl.Options) => Promise<yauzl.ZipFile>;
   const zip = await open(Buffer.concat(all), { lazyEntries: true });
   const parts = new Map<string, string>();
-  const openPart = promisify(zip.openReadStream.bind(zip)) as (entry: yauzl.Entry) => Promise<Readable>;
+  const openPart = promisify(zip.openReadStream.bind(zip));
   const read = async (entry: yauzl.Entry) => {
     parts.set(entry.fileName, await text(await openPart(entry)));
     zip.readEntry();
