@@ -38,7 +38,7 @@ test('R12 R17: an e-mail address that is given up lets the same bytes be read an
 describe('the same facts in other bytes', () => {
   const night = (edited: string, group = 'sector-a') =>
     `EmployeeID,Groups,Room\n${Array.from({ length: 300 }, (_, at) => `t${at},sector-a,${at}\n`).join('')}edited,${group},${edited}\n`;
-  const table = async () => (await muster.store.feeds.findOne({ _id: 'rooms' as never }))?.applied?.table;
+  const table = async () => (await muster.store.feeds.findOne({ _id: 'rooms' }))?.applied?.table;
   const settings = (authority: string) =>
     `name: rooms\nlearner: { externalId: EmployeeID }\ngroups: [{ column: Groups }]\nauthority: ${authority}\n`;
 
