@@ -6,7 +6,7 @@ import { moveRun, readRun } from '../store/runs.ts';
 import type { Services } from '../store/services.ts';
 import { supersedeSetAside } from '../store/setAside.ts';
 import type { Session } from '../store/store.ts';
-import { dropTable, partsOf } from '../store/tables.ts';
+import { dropTable, partsOf, runOfTable } from '../store/tables.ts';
 import { dropEmptiedGroups } from './emptiedGroups.ts';
 import { NO_SUBSCRIPTIONS, type Outcome, type SubscriptionCounts } from './outcome.ts';
 import { traceRun } from './traceRun.ts';
@@ -17,6 +17,7 @@ import { traceRun } from './traceRun.ts';
  */
 export async function advanceRun(services: Services, id: RunId): Promise<void> {
   const { store, clock } = services;
+  // After nearly every batch there is more, and the run need not be read. Asked again below, since it may begin between.
   if (await hasWork(store, id, 'apply')) return;
   let run = await readRun(store, id);
   if (run?.spread) return;
@@ -153,14 +154,13 @@ export async function dropTables({ store }: Services, feed: string): Promise<voi
   const names = new Set<string>();
   const parts = store.tables.find({}, { projection: { _id: 1 }, hint: { _id: 1 } });
   for await (const { _id } of parts) names.add(_id.table);
-  const runOf = (table: string) => table.slice(0, table.lastIndexOf('-')) as RunId;
-  const filter = { _id: { $in: [...names].map(runOf) }, feed };
+  const filter = { _id: { $in: [...names].map(runOfTable) }, feed };
   const runs = await store.runs.find(filter, { projection: { state: 1, attempt: 1 } }).toArray();
   const known = new Map(runs.map((run) => [run._id, run]));
   // Read last: a run that ended meanwhile has made its table the feed's.
   const applied = (await store.feeds.findOne({ _id: feed }))?.applied?.table;
   for (const table of names) {
-    const run = known.get(runOf(table));
+    const run = known.get(runOfTable(table));
     const open = run && (isWorking(run.state) || run.state === 'held');
     if (!run || table === applied || (open && table === `${run._id}-${run.attempt}`)) continue;
     await dropTable(store, table);

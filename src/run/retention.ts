@@ -1,13 +1,12 @@
 import { rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
-import type { RunId } from '../domain/ids.ts';
 import type { Retention } from '../settings/retention.ts';
 import type { RunDoc } from '../store/models.ts';
 import { ofRun } from '../store/outbox.ts';
 import type { Services } from '../store/services.ts';
 import type { Session, Store } from '../store/store.ts';
-import { dropTable } from '../store/tables.ts';
+import { dropTable, runOfTable } from '../store/tables.ts';
 import type { Outcome } from './outcome.ts';
 
 /** How often somebody looks, ms. */
@@ -92,9 +91,7 @@ async function dropRejected(store: Store, before: Date): Promise<number> {
 /** Runs that have ended and are this old, without those with which the next run of a feed compares. */
 async function over(store: Store, before: Date) {
   const feeds = await store.feeds.find({ applied: { $exists: true } }, { projection: { applied: 1 } }).toArray();
-  const compared = feeds.flatMap(({ applied }) =>
-    applied ? [applied.run, applied.table.slice(0, applied.table.lastIndexOf('-')) as RunId] : [],
-  );
+  const compared = feeds.flatMap(({ applied }) => (applied ? [applied.run, runOfTable(applied.table)] : []));
   return { _id: { $nin: compared }, createdAt: { $lt: before }, finishedAt: { $ne: null } };
 }
 

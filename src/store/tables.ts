@@ -1,3 +1,4 @@
+import type { RunId } from '../domain/ids.ts';
 import type { Applied, TablePartDoc } from './models.ts';
 import type { Store } from './store.ts';
 
@@ -28,6 +29,11 @@ export async function writeTable(store: Store, table: string, parts: Iterable<Ui
 /** `_id`s of all parts of a packed table. */
 export function partsOf(table: string): { $gte: TablePartDoc['_id']; $lt: TablePartDoc['_id'] } {
   return { $gte: { table, part: 0 }, $lt: { table, part: Number.MAX_SAFE_INTEGER } };
+}
+
+/** The run that made the table: it is named RUN-ATTEMPT. */
+export function runOfTable(table: string): RunId {
+  return table.slice(0, table.lastIndexOf('-')) as RunId;
 }
 
 export async function dropTable(store: Store, table: string): Promise<void> {

@@ -10,6 +10,7 @@ import { type FeedView, viewFeed, viewFeeds, viewFeedText } from '../../run/view
 import { readFeedFile } from '../../settings/feed.ts';
 import { nameIn, REDACTED, withSecrets } from '../../settings/redact.ts';
 import { readFeedDoc, saveFeed, settingsOf } from '../../store/feeds.ts';
+import { checkFile } from '../checkFile.ts';
 import type { Cli } from '../cli.ts';
 import { type JsonOption, printsFacts, wholeNumber } from '../options.ts';
 import { readText } from '../readText.ts';
@@ -55,14 +56,7 @@ export function addFeeds(program: Command, cli: Cli): void {
     feeds
       .command('check <file>')
       .description('says whether a feed file can be used, without saving it')
-      .action((path: string, { json }: JsonOption) => {
-        const settings = readFeedFile(readText(resolve(cli.directory, path)), path);
-        cli.out.show(
-          json,
-          { name: settings.name, valid: true, settings },
-          () => `${path} is a feed that can be used: ${settings.name}.`,
-        );
-      }),
+      .action((path: string, { json }: JsonOption) => checkFile(cli, { path, json, noun: 'feed' }, readFeedFile)),
     'muster feeds check hr.yaml',
   );
   printsFacts(

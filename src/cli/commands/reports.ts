@@ -16,6 +16,7 @@ import { COLUMNS, FIGURES, SUBJECTS, type Subject } from '../../settings/reportC
 import type { ReportDoc } from '../../store/models.ts';
 import { addReport, changeReport, deleteReport } from '../../store/reports.ts';
 import type { Store } from '../../store/store.ts';
+import { checkFile } from '../checkFile.ts';
 import type { Cli } from '../cli.ts';
 import { type JsonOption, printsFacts } from '../options.ts';
 import { readText } from '../readText.ts';
@@ -74,14 +75,7 @@ export function addReports(program: Command, cli: Cli): void {
       .command('check <file>')
       .description('says whether a report file can be used, without saving it')
       .addHelpText('after', FILE_HELP)
-      .action((path: string, { json }: JsonOption) => {
-        const settings = readReportFile(readText(resolve(cli.directory, path)), path);
-        cli.out.show(
-          json,
-          { name: settings.name, valid: true, settings },
-          () => `${path} is a report that can be used: ${settings.name}.`,
-        );
-      }),
+      .action((path: string, { json }: JsonOption) => checkFile(cli, { path, json, noun: 'report' }, readReportFile)),
     'muster reports check unfinished.yaml',
   );
   printsFacts(
