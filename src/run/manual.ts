@@ -85,10 +85,12 @@ async function changeTogether(
   try {
     return await store.transaction(async (session) => {
       if (asRead) await refuseChanged(store, session, batch.changes);
-      // A change of structure beside this one would not see these learners where they are going.
-      if (batch.settle !== null) await fenceStructure(store, session);
       const settles = await applyChanges(services, session, run, batch);
-      if (settles) await settleChanges(services, session, run, batch, settles);
+      if (settles) {
+        // A change of structure beside this one would not see these learners where they are going.
+        await fenceStructure(store, session);
+        await settleChanges(services, session, run, batch, settles);
+      }
       const { memberships, events, report } = await resultOf(store, run._id, batch.changes, session);
       const at = clock.now();
       const ended = (['reconciling', 'completed'] as const).map((state) => ({ state, at, by: run.by }));
@@ -98,7 +100,7 @@ async function changeTogether(
       return { run: run._id, memberships, ...events, setAside: 0 };
     });
   } catch (error) {
-    if (error instanceof ChangedMeanwhile || !isPermanent(error)) throw error;
+    if (!isPermanent(error)) throw error;
     return undefined;
   }
 }
