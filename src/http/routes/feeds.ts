@@ -187,18 +187,19 @@ export function feedRoutes(app: App, context: HttpContext): void {
       const feed = await feedOf(context, request.params.feed);
       const settings = settingsOf(feed);
       const upload = request.isMultipart() ? await receiveUpload(request, context) : undefined;
-      const { preview, approve } = startOf(upload?.fields, request.body);
-      const asked = { feed: feed._id, mode: settings.mode, preview, approve, by: request.principal.by };
-      if (!upload) {
-        if (feed.origin !== 'file') await refuseOutside(context, settings);
-        await locate(settings.source, context.base);
-      }
-      const { name, path, bytes } = upload?.file ?? {};
-      const source =
-        name === undefined || path === undefined || bytes === undefined
-          ? undefined
-          : { name, path, bytes, temporary: true, shared: true };
-      const run = await requestRun(context, { ...asked, ...(source && { source }) }).catch(async (error) => {
+      const start = async () => {
+        const { preview, approve } = startOf(upload?.fields, request.body);
+        const asked = { feed: feed._id, mode: settings.mode, preview, approve, by: request.principal.by };
+        if (!upload) {
+          if (feed.origin !== 'file') await refuseOutside(context, settings);
+          await locate(settings.source, context.base);
+          return requestRun(context, asked);
+        }
+        const { name, path, bytes } = upload.file;
+        return requestRun(context, { ...asked, source: { name, path, bytes, temporary: true, shared: true } });
+      };
+      // What is refused leaves no file behind.
+      const run = await start().catch(async (error) => {
         await upload?.file.dispose();
         throw error;
       });
@@ -210,9 +211,15 @@ export function feedRoutes(app: App, context: HttpContext): void {
   );
 }
 
+/** Fields of a form are texts. What is neither is refused: a `preview=yes` that counted as no would change facts. */
+const FLAGS: ReadonlyMap<string, boolean> = new Map([
+  ['true', true],
+  ['false', false],
+]);
+
 function startOf(fields: Readonly<Record<string, string>> | undefined, body: unknown): z.output<typeof RunStart> {
   const given = fields
-    ? Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, value === 'true']))
+    ? Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, FLAGS.get(value) ?? value]))
     : (body ?? {});
   const parsed = RunStart.safeParse(given);
   if (parsed.success) return parsed.data;

@@ -64,6 +64,13 @@ describe('feeds and runs by the API', () => {
     expect((await api.ask(key, 'GET', `runs/${run}`)).json()).toMatchObject({ state: 'completed', noChange: true });
   });
 
+  test('a form that neither says yes nor no to a preview runs nothing', async () => {
+    for (const preview of ['maybe', 'True', '1', '']) {
+      const { payload, headers } = multipart(rows(13), { preview });
+      answered(400, await api.ask(key, 'POST', 'feeds/hr/runs', payload, headers));
+    }
+  });
+
   test('a preview by the API changes nothing and shows what would', async () => {
     const run = await upload(rows(13), { preview: 'true' });
     expect((await api.ask(key, 'GET', `runs/${run}`)).json()).toMatchObject({
