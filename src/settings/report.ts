@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { RUN_STATES } from '../domain/run.ts';
 import { Address, anyway, type DeepReadonly, expected, Schedule, Text } from './feed-schema.ts';
 import { type FileKind, readSettings, readSettingsFile } from './file.ts';
+import { isMoment } from './moment.ts';
 import { nearest } from './nearest.ts';
 import { COLUMNS, columnOf, FIGURES, readFigure, SUBJECTS, type Subject, USUAL_COLUMNS } from './reportColumns.ts';
 
@@ -48,7 +49,7 @@ const FILTERS: Readonly<Record<string, readonly Subject[]>> = {
 const Names = z.array(Text, { error: 'must be a list of names' }).min(1, 'must name one at the least').max(1_000);
 const Few = z.array(Text, { error: 'must be a list of names' }).min(1, 'must name one at the least').max(60);
 const Moment = Text.refine(
-  (text) => /^\d{4}-\d{2}-\d{2}(T.+)?$/.test(text) && !Number.isNaN(Date.parse(text)),
+  (text) => /^\d{4}-\d{2}-\d{2}(T.+)?$/.test(text) && isMoment(text),
   'must be a date such as 2026-01-31, or 2026-01-31T09:00:00Z',
 );
 const Percent = z.number({ error: 'must be a number from 0 to 100' }).min(0).max(100);

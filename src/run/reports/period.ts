@@ -31,9 +31,3 @@ export function stretchOf(period: Period, now: Date, timeZone: string): Stretch 
   const midnight = (day: Temporal.PlainDate) => new Date(day.toZonedDateTime(timeZone).epochMilliseconds);
   return { from: midnight(from), until: midnight(until) };
 }
-
-/** A date of a filter: a day begins at midnight of the zone; a time without an offset is of the zone. */
-export function momentOf(text: string, timeZone: string): Date {
-  if (/(Z|[+-]\d{2}:?\d{2})$/i.test(text.slice(10))) return new Date(text);
-  return new Date(Temporal.PlainDateTime.from(text).toZonedDateTime(timeZone).epochMilliseconds);
-}

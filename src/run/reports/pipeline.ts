@@ -1,10 +1,11 @@
+import { momentOf } from '../../settings/moment.ts';
 import { columnsOf, dateColumnOf, type ReportSettings } from '../../settings/report.ts';
 import { columnOf, type Figure, readFigure } from '../../settings/reportColumns.ts';
 import type { Sight } from '../sight.ts';
 import { type Expression, type Field, fieldsOf } from './fields.ts';
 import { keysOf } from './keys.ts';
 import type { Scope } from './names.ts';
-import { momentOf, type Stretch, stretchOf } from './period.ts';
+import { type Stretch, stretchOf } from './period.ts';
 
 type Stage = Record<string, unknown>;
 
@@ -242,7 +243,10 @@ const ACCUMULATORS: Readonly<Record<Exclude<Figure, 'count'>, string>> = {
 function summed(report: ReportSettings, fields: (column: string) => Field, sight: Sight): Shape {
   const { by, figures } = report.summary as NonNullable<ReportSettings['summary']>;
   const group: Record<string, Expression> = {
-    _id: Object.fromEntries(by.map((name, at) => [`b${at}`, { $ifNull: [fields(name).value, null] }])),
+    // Groups and courses are one where what is shown of them is: by their place, not by their number.
+    _id: Object.fromEntries(
+      by.map((name, at) => [`b${at}`, { $ifNull: [orderBy(fields(name), fields(name).value, sight), null] }]),
+    ),
   };
   const shape: Stage = { _id: 0 };
   for (const at of by.keys()) shape[`c${at}`] = `$_id.b${at}`;
@@ -256,8 +260,7 @@ function summed(report: ReportSettings, fields: (column: string) => Field, sight
   for (const text of [...(report.order ?? []), ...by]) {
     const at = names.indexOf(plain(text));
     if (`o${at}` in sort) continue;
-    const value = shape[`c${at}`];
-    shape[`o${at}`] = at < by.length ? orderBy(fields(plain(text)), value, sight) : value;
+    shape[`o${at}`] = shape[`c${at}`];
     sort[`o${at}`] = text.startsWith('-') ? -1 : 1;
   }
   return { shape: [{ $group: group }, { $project: shape }], sort };

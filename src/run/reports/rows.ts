@@ -79,7 +79,8 @@ function cellsOf(report: ReportSettings, sight: Sight, now: Date): ((value: unkn
     if (at >= count) return (value) => (typeof value === 'number' ? rounded(value) : plain(value));
     const { shows } = fields(name);
     if (!shows) return plain;
-    const { text } = keysOf(shows, sight);
+    const keys = keysOf(shows, sight);
+    const text = report.summary ? keys.at : keys.text;
     return (value) => (Array.isArray(value) ? textsOf(value, text) : typeof value === 'number' ? text(value) : null);
   });
 }

@@ -80,6 +80,7 @@ describe('four steps', () => {
     [{ name: 'x', what: 'learners', columns: ['attributes.$where'] }, 201],
     [{ name: 'y', what: 'learners', filter: { groups: [{ $ne: null }] } }, 400],
     [{ name: 'y', what: 'learners', filter: { groups: ['nowhere'] } }, 404],
+    [{ name: 'y', what: 'subscriptions', filter: { dates: { from: '2026-02-31' } } }, 400],
   ])('%j is answered with %i', async (body, status) => {
     expect((await ask(admin, 'POST', 'reports', body)).statusCode).toBe(status);
   });
@@ -165,6 +166,19 @@ describe('R29: an instructor', () => {
       { course: 'safety', count: 1 },
       { course: 'welcome', count: 1 },
     ]);
+  });
+
+  test("and no column tells of subenvironments, which an instructor's course does not show either", async () => {
+    answered(201, await ask(admin, 'POST', 'subenvironments', { name: 'north' }));
+    answered(201, await ask(admin, 'POST', 'courses', { name: 'Hers', externalId: 'hers', subenvironment: 'north' }));
+    answered(200, await ask(admin, 'POST', 'groups/sector-a/link', { courses: ['hers'] }));
+    const columns = ['course', 'subenvironment'];
+    const filter = { courses: ['hers'] };
+    const report = { name: 'x', what: 'subscriptions', columns, filter, order: ['subenvironment'] };
+    const shown = async (key: string) => answered(200, await ask(key, 'POST', 'reports/preview', report)).json();
+    expect(await shown(admin)).toMatchObject({ rows: [['hers', 'north']] });
+    expect(await shown(instructor)).toMatchObject({ rows: [['hers', null]] });
+    answered(200, await ask(admin, 'POST', 'groups/sector-a/unlink', { courses: ['hers'], removal: 'purge' }));
   });
 
   test('a shared filter that names what he does not see gives no row, and is not told', async () => {

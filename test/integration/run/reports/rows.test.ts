@@ -145,6 +145,24 @@ filter: { status: [active] }`),
     ]);
   });
 
+  test('a summary has one row for what is the same, not one for each course that bears it', async () => {
+    const of = (to: object) =>
+      muster.store.courses.updateMany({ externalId: { $in: ['safety', 'welcome'] as never } }, to);
+    await of({ $set: { subenvironment: 'north' } });
+    await muster.store.meta.updateOne({ _id: 'structure' }, { $inc: { revision: 1 } });
+    const asked = 'what: subscriptions\nfilter: { status: [active] }\nsummary: { by: [subenvironment] }';
+    expect(await rows(asked)).toEqual([
+      [null, 3],
+      ['north', 6],
+    ]);
+    expect(await rows(`${asked}\norder: [-subenvironment]`)).toEqual([
+      ['north', 6],
+      [null, 3],
+    ]);
+    await of({ $unset: { subenvironment: '' } });
+    await muster.store.meta.updateOne({ _id: 'structure' }, { $inc: { revision: 1 } });
+  });
+
   test('filters find the same, wherever the query begins', async () => {
     const asked = (filter: string) =>
       rows(`what: subscriptions\ncolumns: [learner, course, completion]\norder: [learner, course]\nfilter: ${filter}`);

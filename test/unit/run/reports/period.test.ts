@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { momentOf, stretchOf } from '../../../../src/run/reports/period.ts';
+import { stretchOf } from '../../../../src/run/reports/period.ts';
 import { PERIODS } from '../../../../src/settings/report.ts';
 
 const ZONE = 'Europe/Amsterdam';
@@ -26,11 +26,4 @@ test('every period is a stretch', () => {
     const { from, until } = stretchOf(period, NOW, ZONE);
     expect((until as Date).getTime()).toBeGreaterThan((from as Date).getTime());
   }
-});
-
-test('a date begins at midnight of the zone; a time with an offset is that moment', () => {
-  expect(momentOf('2026-07-01', ZONE)).toEqual(new Date('2026-06-30T22:00:00Z'));
-  expect(momentOf('2026-07-01T09:00:00', ZONE)).toEqual(new Date('2026-07-01T07:00:00Z'));
-  expect(momentOf('2026-07-01T09:00:00Z', ZONE)).toEqual(new Date('2026-07-01T09:00:00Z'));
-  expect(momentOf('2026-07-01T09:00:00+05:30', ZONE)).toEqual(new Date('2026-07-01T03:30:00Z'));
 });
