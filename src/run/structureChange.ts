@@ -316,6 +316,7 @@ export async function moveGroup(
   const groups = (now: Structure) => {
     const { parent: _, ...group } = groupIn(now, id);
     const above = parent === null ? undefined : groupIn(now, parent);
+    if (above?.id === id) throw new UsageError('A group cannot lie below itself; nothing was changed.');
     if (above && now.wouldCircle(id, above.id)) {
       throw new UsageError(
         `Group ${above.externalId ?? above.name} lies below ${group.externalId ?? group.name}, so the move would make a circle; nothing was changed. Choose another parent.`,

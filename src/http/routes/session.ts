@@ -1,3 +1,4 @@
+import { NotFound } from '../../domain/errors.ts';
 import { logIn, logOut, openSession } from '../../store/sessions.ts';
 import { useLink } from '../../store/users.ts';
 import type { App } from '../app.ts';
@@ -10,6 +11,11 @@ import { countLogIn } from '../tries.ts';
 import { viewSession } from '../views.ts';
 
 const tags = ['session'];
+
+/** A link is a secret, so who holds a used one may be told so: there is no other name in it to be guessed. */
+function told(error: unknown): never {
+  throw error instanceof NotFound ? new HttpProblem(404, error.code, error.message) : error;
+}
 
 export function sessionRoutes(app: App, context: HttpContext): void {
   app.post(
@@ -68,7 +74,7 @@ export function sessionRoutes(app: App, context: HttpContext): void {
     async (request, reply) => {
       const { token, login, password } = request.body;
       const right = await countLogIn(context, request);
-      const user = await useLink(context, { token, password, ...(login !== undefined && { login }) });
+      const user = await useLink(context, { token, password, ...(login !== undefined && { login }) }).catch(told);
       await right();
       const open = await openSession(context, user, request.cookies[COOKIE]);
       setSessionCookie(request, reply, open.token);

@@ -113,6 +113,9 @@ describe('groups', () => {
     expect(await get('groups/team')).toMatchObject({ name: 'Team 1' });
     answered(409, await api.ask(key, 'POST', 'groups', { name: 'Other', externalId: 'team' }));
     answered(409, await api.ask(key, 'POST', 'groups/sector-a/move', { parent: 'team' }));
+    expect(answered(409, await api.ask(key, 'POST', 'groups/team/move', { parent: 'team' })).json()).toMatchObject({
+      detail: 'A group cannot lie below itself; nothing was changed.',
+    });
     await post('groups/team/move', { parent: null });
     expect(await get('groups/team')).toMatchObject({ parent: null });
     answered(200, await api.ask(key, 'DELETE', 'groups/team?removal=expire'));
