@@ -7,7 +7,7 @@ import type { Lines } from './shapes/common.ts';
 /** The learners that a request names, each once, and what becomes of each line of its list. */
 export interface NamedLearners {
   readonly learners: readonly Learner[];
-  /** `done` says what became of a known learner; others are `unknown` or `repeated`. */
+  /** `done` says what became of a known learner; others are `unknown`, `repeated` or `blank`. */
   lines(done: (learner: Learner) => string): z.output<typeof Lines>;
 }
 
@@ -27,7 +27,13 @@ export async function namedLearners({ store }: HttpContext, texts: readonly stri
     lines: (done) =>
       texts.map((text, at) => {
         const learner = found.get(text);
-        const outcome = !learner ? 'unknown' : isFirst(learner, at) ? done(learner) : 'repeated';
+        const outcome = !learner
+          ? text.trim() === ''
+            ? 'blank'
+            : 'unknown'
+          : isFirst(learner, at)
+            ? done(learner)
+            : 'repeated';
         return { learner: text, outcome };
       }),
   };

@@ -1,7 +1,10 @@
-import type { RemovalOption } from '../domain/change.ts';
+import type { Change, RemovalOption } from '../domain/change.ts';
 import type { CourseId, LearnerId } from '../domain/ids.ts';
+import type { Learner } from '../domain/learner.ts';
 import { auditOf, type SettleOrder, settleLearners } from '../reconcile/settleBatch.ts';
 import { newRunId } from '../store/counters.ts';
+import { readWindowOption } from '../store/feeds.ts';
+import { learnersById } from '../store/learners.ts';
 import type { Services } from '../store/services.ts';
 import type { Session, Store } from '../store/store.ts';
 import { readStructure } from '../store/structure.ts';
@@ -10,6 +13,8 @@ import { advanceRun } from './advance.ts';
 import { chunks } from './chunks.ts';
 import { blankRun, eventsOf, type ManualResult } from './manual.ts';
 import { BATCH_SIZE } from './planWriter.ts';
+import { type RemovalPreview, RemovalTally } from './removalPreview.ts';
+import { simulate } from './simulate.ts';
 
 /** Gives learners a course by hand, as a direct grant. */
 export function grantCourse(
@@ -33,6 +38,33 @@ export function revokeCourse(
   const revoke = new Set([course]);
   const endings = [{ courses: [course], option: option as RemovalOption }];
   return settleByHand(services, by, `courses revoke --courses ${option}`, learners, option, { endings, revoke });
+}
+
+/** What ending direct grants would do, without doing it (R11). */
+export async function previewRevoke(
+  { store, clock }: Pick<Services, 'store' | 'clock'>,
+  { course, learners, option }: { course: CourseId; learners: readonly LearnerId[]; option: 'expire' | 'purge' },
+): Promise<RemovalPreview> {
+  const revoke = new Set([course]);
+  const tally = new RemovalTally(store);
+  const structure = await readStructure(store);
+  const windowOption = await readWindowOption(store);
+  for (const some of chunks([...new Set(learners)], BATCH_SIZE)) {
+    const live = await learnersById(store, await holdersOf(store, revoke, some));
+    const planned = [...live.values()].map((learner) => ({ live: learner, change: noChangeOf(learner) }));
+    const as = (kind: 'expire' | 'purge') =>
+      simulate(store, planned, structure, clock.now(), windowOption, kind, {
+        revoke,
+        endings: [{ courses: [course], option: kind }],
+      });
+    const simulated = await as(option);
+    await tally.add(simulated, option === 'purge' ? simulated : await as('purge'));
+  }
+  return tally.preview;
+}
+
+function noChangeOf({ id, revision }: Learner): Change {
+  return { learner: id, revision, fields: [], memberships: [] };
 }
 
 async function settleByHand(

@@ -11,7 +11,7 @@ import { readStructure } from '../store/structure.ts';
 import { chunks } from './chunks.ts';
 import { refuseIdLike } from './idLike.ts';
 import { changeByHand, type ManualOrder, type ManualResult } from './manual.ts';
-import { countEvent, NO_SUBSCRIPTIONS, type SubscriptionCounts } from './outcome.ts';
+import { type RemovalPreview, RemovalTally } from './removalPreview.ts';
 import { simulate } from './simulate.ts';
 
 const ALWAYS: readonly Window[] = [{}];
@@ -43,42 +43,25 @@ export async function removeMembers(services: Services, removal: Removal & { by:
   return changeByHand(services, { by: removal.by, why: `groups remove --courses ${removal.courses}`, changes });
 }
 
-export interface RemovalPreview {
-  /** Learners who would leave the group. */
-  readonly learners: number;
-  readonly counts: SubscriptionCounts;
-  /** Courses touched. */
-  readonly courses: number;
-  /** Results (learner, course) that a purge would delete. */
-  readonly results: number;
-  /** What stays, since another group or a direct grant gives it. */
-  readonly skipped: ManualResult['skipped'];
-}
-
 /** What a removal would do, without doing it (R11). */
 export async function previewRemoval(services: Services, removal: Removal): Promise<RemovalPreview> {
   const { store, clock } = services;
-  const counts = { ...NO_SUBSCRIPTIONS };
-  const courses = new Set<number>();
-  const skipped: ManualResult['skipped'][number][] = [];
-  let learners = 0;
-  let results = 0;
+  const tally = new RemovalTally(store);
   const structure = await readStructure(store);
   const windowOption = await readWindowOption(store);
   for await (const planned of removals(services, removal)) {
-    learners += planned.length;
-    for (const { learner, events, purge } of await simulate(store, planned, structure, clock.now(), windowOption)) {
-      for (const event of events) {
-        courses.add(event.course);
-        if (event.kind === 'purge-skipped') skipped.push({ learner, course: event.course, through: event.through });
-        else countEvent(counts, event.kind);
-      }
-      if (purge.length > 0) {
-        results += await store.progress.countDocuments({ _id: { $in: purge.map((course) => ({ learner, course })) } });
-      }
-    }
+    const simulated = await simulate(store, planned, structure, clock.now(), windowOption);
+    const asPurge = planned.map(({ change, live }) => ({ live, change: withOption(change, 'purge') }));
+    await tally.add(
+      simulated,
+      removal.courses === 'purge' ? simulated : await simulate(store, asPurge, structure, clock.now(), windowOption),
+    );
   }
-  return { learners, counts, courses: courses.size, results, skipped };
+  return tally.preview;
+}
+
+function withOption(change: Change, courses: RemovalOption): Change {
+  return { ...change, memberships: change.memberships.map((one) => ({ ...one, courses })) };
 }
 
 async function* removals(

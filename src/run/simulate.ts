@@ -2,7 +2,7 @@ import { applyChange, createLearner } from '../domain/applyChange.ts';
 import type { Change, RemovalOption } from '../domain/change.ts';
 import type { SourceName } from '../domain/ids.ts';
 import type { Learner } from '../domain/learner.ts';
-import { endingsOf, type SettleKind, type Settlement, settle } from '../domain/settle.ts';
+import { endingsOf, type SettleInput, type SettleKind, type Settlement, settle } from '../domain/settle.ts';
 import type { Structure } from '../domain/structure.ts';
 import type { Store } from '../store/store.ts';
 import { readSubscriptions } from '../store/subscriptions.ts';
@@ -15,6 +15,7 @@ export async function simulate(
   now: Date,
   windowOption: (source: SourceName) => RemovalOption,
   kind: SettleKind = 'purge',
+  order: Pick<SettleInput, 'revoke'> & { endings?: SettleInput['endings'] } = {},
 ): Promise<Settlement[]> {
   const held = await readSubscriptions(
     store,
@@ -29,8 +30,9 @@ export async function simulate(
       structure,
       now,
       kind,
-      endings: endingsOf(change, structure),
       windowOption,
+      ...order,
+      endings: [...endingsOf(change, structure), ...(order.endings ?? [])],
     });
   });
 }

@@ -56,7 +56,7 @@ const PARITY: Readonly<Record<string, string>> = {
   'courses add': 'POST /courses',
   'courses subscribers': 'GET /courses/{course}/subscribers',
   'courses grant': 'POST /courses/{course}/grant',
-  'courses revoke': 'POST /courses/{course}/revoke',
+  'courses revoke': 'POST /courses/{course}/revoke, POST /courses/{course}/preview',
   'progress record': 'POST /learners/{learner}/progress',
   'progress show': 'GET /learners/{learner}/progress',
   'queue list': 'GET /queue',

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { grantCourse, holdersOf, revokeCourse } from '../../run/grants.ts';
+import { grantCourse, holdersOf, previewRevoke, revokeCourse } from '../../run/grants.ts';
 import { addCourse } from '../../run/structureChange.ts';
 import {
   type CourseView,
@@ -10,14 +10,14 @@ import {
 } from '../../run/views/courseView.ts';
 import { keyOf } from '../../run/views/key.ts';
 import { compare } from '../../run/views/learnerView.ts';
-import { viewResult } from '../../run/views/resultView.ts';
+import { viewResult, viewSkipped } from '../../run/views/resultView.ts';
 import { readCourses, readStructure } from '../../store/structure.ts';
 import type { Cli } from '../cli.ts';
 import { confirmed } from '../confirm.ts';
 import { learnersIn, namedLearners, outcomesOf, outcomesText, strictly } from '../learnerLines.ts';
 import { coursesOption, type JsonOption, newExternalId, printsFacts } from '../options.ts';
 import { courseOf } from '../references.ts';
-import { resultText } from '../resultText.ts';
+import { previewText, resultText } from '../resultText.ts';
 import { counted, facts, table } from '../table.ts';
 
 export function addCourses(program: Command, cli: Cli): void {
@@ -81,6 +81,7 @@ export function addCourses(program: Command, cli: Cli): void {
         .description('ends direct grants; what a group gives as well stays'),
     )
       .addOption(coursesOption(['expire', 'purge'] as const, 'expire'))
+      .option('--preview', 'say what would end; change nothing')
       .option('--yes', 'purge without asking')
       .action((course: string, names: string[], options: RevokeOptions) => revoke(cli, course, names, options)),
     'muster courses revoke fire 104711 --courses expire',
@@ -175,24 +176,24 @@ async function grant(
 
 interface RevokeOptions extends GrantOptions {
   readonly courses: 'expire' | 'purge';
+  readonly preview?: boolean;
   readonly yes?: boolean;
 }
 
 async function revoke(cli: Cli, text: string, names: readonly string[], options: RevokeOptions): Promise<void> {
-  const { json, file, strict, courses: option, yes } = options;
+  const { json, file, strict, courses: option, preview, yes } = options;
   const { services, store } = await cli.open();
   const { id: course } = await courseOf(store, text);
   const named = await namedLearners(cli, store, names, file);
   const ids = learnersIn(named).map(({ id }) => id);
   const granted = new Set(await holdersOf(store, new Set([course]), ids));
   const learners = ids.filter((id) => granted.has(id));
-  if (option === 'purge') {
-    const results = await store.progress.countDocuments({
-      _id: { $in: learners.map((learner) => ({ learner, course })) },
-    });
-    cli.out.say(
-      `${counted(learners.length, 'grant')} would end; purge deletes ${counted(results, 'result')} at the most: whom a group still gives the course keeps them.`,
-    );
+  if (preview || option === 'purge') {
+    const found = await previewRevoke(services, { course, learners, option });
+    const view = { ...found, skipped: await viewSkipped(store, found.skipped) };
+    const text = previewText(`${counted(found.learners, 'direct grant')} would end`, view, option);
+    if (preview) return cli.out.show(json, view, () => text);
+    cli.out.say(text);
     await confirmed(cli, 'Delete these results?', yes);
   }
   const result = await revokeCourse(services, { course, learners, option, by: cli.by });

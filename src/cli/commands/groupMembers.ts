@@ -3,15 +3,14 @@ import type { RemovalOption } from '../../domain/change.ts';
 import { UsageError } from '../../domain/errors.ts';
 import { type GroupId, MANUAL } from '../../domain/ids.ts';
 import type { Learner } from '../../domain/learner.ts';
-import { addMembers, previewRemoval, type RemovalPreview, removeMembers } from '../../run/memberships.ts';
-import { type ResultView, viewResult, viewSkipped } from '../../run/views/resultView.ts';
+import { addMembers, previewRemoval, removeMembers } from '../../run/memberships.ts';
+import { viewResult, viewSkipped } from '../../run/views/resultView.ts';
 import type { Cli } from '../cli.ts';
 import { confirmed } from '../confirm.ts';
 import { learnersIn, namedLearners, outcomesOf, outcomesText, strictly } from '../learnerLines.ts';
 import { coursesOption, type JsonOption, printsFacts, REMOVALS } from '../options.ts';
 import { groupOf } from '../references.ts';
-import { resultText, skippedLines } from '../resultText.ts';
-import { listed } from '../runText.ts';
+import { previewText, resultText } from '../resultText.ts';
 import { counted } from '../table.ts';
 
 /** Commands that put learners into a group by hand, and take them out. */
@@ -83,8 +82,9 @@ async function remove(cli: Cli, text: string, names: readonly string[], options:
   if (preview || courses === 'purge') {
     const found = await previewRemoval(services, { group, learners, courses });
     const view = { ...found, skipped: await viewSkipped(store, found.skipped) };
-    if (preview) return cli.out.show(json, view, () => previewText(view, courses));
-    cli.out.say(previewText(view, courses));
+    const text = previewText(`${counted(found.learners, 'learner')} would leave the group`, view, courses);
+    if (preview) return cli.out.show(json, view, () => text);
+    cli.out.say(text);
     await confirmed(cli, 'Delete these results?', yes);
   }
   const result = await removeMembers(services, { group, learners, courses, by: cli.by });
@@ -97,15 +97,4 @@ async function remove(cli: Cli, text: string, names: readonly string[], options:
 function holds(learner: Learner, group: GroupId, source?: string): boolean {
   const membership = learner.memberships.find((one) => one.group === group);
   return membership?.sources.some((one) => source === undefined || one.source === source) ?? false;
-}
-
-function previewText(
-  { learners, courses, results, counts, skipped }: Omit<RemovalPreview, 'skipped'> & Pick<ResultView, 'skipped'>,
-  option: RemovalOption,
-): string {
-  const deleted = option === 'purge' ? ` ${counted(results, 'result')} would be deleted.` : '';
-  return [
-    `${counted(learners, 'learner')} would leave the group; subscriptions to ${counted(courses, 'course')}: ${listed({ ...counts })}.${deleted}`,
-    ...skippedLines(skipped),
-  ].join('\n');
 }

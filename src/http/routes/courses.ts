@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { UsageError } from '../../domain/errors.ts';
 import { type CourseId, externalId, type LearnerId } from '../../domain/ids.ts';
 import type { Course } from '../../domain/structure.ts';
-import { grantCourse, holdersOf, revokeCourse } from '../../run/grants.ts';
+import { grantCourse, holdersOf, previewRevoke, revokeCourse } from '../../run/grants.ts';
 import { addCourse } from '../../run/structureChange.ts';
 import {
   countSubscriptions,
@@ -12,7 +12,7 @@ import {
   viewCourse,
 } from '../../run/views/courseView.ts';
 import { keyOf } from '../../run/views/key.ts';
-import { viewResult } from '../../run/views/resultView.ts';
+import { viewResult, viewSkipped } from '../../run/views/resultView.ts';
 import { readCourses } from '../../store/structure.ts';
 import type { App } from '../app.ts';
 import type { HttpContext } from '../context.ts';
@@ -21,7 +21,7 @@ import { namedLearners } from '../learnerLines.ts';
 import { narrowing } from '../narrow.ts';
 import { ADMINISTRATORS, EVERYBODY, may, OPERATORS, type Principal } from '../principal.ts';
 import { notFound } from '../problems.ts';
-import { PROBLEMS, ResultWithLines } from '../shapes/common.ts';
+import { PROBLEMS, RemovalPreviewShape, ResultWithLines } from '../shapes/common.ts';
 import { CourseShape, Grant, NewCourseShape, Revoke, Subscriber } from '../shapes/learners.ts';
 import { courseIn, sightOf } from '../sight.ts';
 
@@ -179,6 +179,26 @@ export function courseRoutes(app: App, context: HttpContext): void {
         ...(await viewResult(store, result)),
         lines: named.lines(({ id }) => (granted.has(id) ? 'revoked' : 'no grant')),
       };
+    },
+  );
+
+  app.post(
+    '/courses/:course/preview',
+    {
+      config: may('read', 'courses', ADMINISTRATORS),
+      bodyLimit: 16 * 1024 * 1024,
+      schema: {
+        tags,
+        summary: 'What ending direct grants would do, and what a purge would delete; nothing is changed',
+        params,
+        body: Revoke,
+        response: { 200: RemovalPreviewShape, ...PROBLEMS },
+      },
+    },
+    async (request) => {
+      const { course, granted } = await listedIn(request);
+      const found = await previewRevoke(context, { course, learners: [...granted], option: request.body.removal });
+      return { ...found, skipped: await viewSkipped(store, found.skipped) };
     },
   );
 }

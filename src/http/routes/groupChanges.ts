@@ -145,6 +145,7 @@ export function groupChangeRoutes(app: App, context: HttpContext): void {
         return {
           ...(await previewStructure(context, group.id, changeOf(body, group, sight))),
           counts: null,
+          stay: null,
           skipped: [],
         };
       }

@@ -10,6 +10,8 @@ export const Name = z.string().trim().min(1).max(500);
 export const Removal = z
   .enum(['keep', 'expire', 'purge'])
   .meta({ description: 'What the removal does to the courses' });
+/** Learners by what each is called; lines of a pasted list may be blank. */
+export const Learners = z.array(z.string().max(500)).min(1).max(20_000);
 /** `?preview=true`. */
 export const Flag = z
   .enum(['true', 'false'])
@@ -48,6 +50,9 @@ export const RemovalPreviewShape = z.object({
   /** Results that a purge would delete. */
   results: z.number(),
   counts: Counts.nullable(),
+  /** Courses of learners that stay, since another group or a direct grant gives them; null of a change of groups. */
+  stay: z.number().nullable(),
+  /** The first of what stays. */
   skipped: list(Skipped),
 });
 

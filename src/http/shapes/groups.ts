@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { list, Name, NewExternalId, Reference, Removal, SourceShape } from './common.ts';
+import { Learners, list, Name, NewExternalId, Reference, Removal, SourceShape } from './common.ts';
 
 const Names = z.array(z.string().trim().min(1).max(200)).max(1000);
 const text = z.string().nullable();
@@ -64,7 +64,6 @@ export const GroupEditShape = z.strictObject({
 });
 /** `parent` null = at the top. */
 export const GroupMove = z.strictObject({ parent: Reference.nullable(), removal: Removal.default('expire') });
-const Learners = z.array(Reference).min(1).max(20_000);
 export const MembersAdd = z.strictObject({ learners: Learners });
 export const MembersRemove = z.strictObject({
   learners: z.union([Learners, z.literal('all')]),

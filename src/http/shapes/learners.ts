@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { LearnerRow as Row } from '../../run/views/learnerList.ts';
-import { list, Name, NewExternalId, Reference, SourceShape } from './common.ts';
+import { Learners, list, Name, NewExternalId, Reference, SourceShape } from './common.ts';
 
 const text = z.string().nullable();
 const Status = z.enum(['active', 'inactive']);
@@ -111,6 +111,5 @@ export const Subscriber = z.object({
   since: z.date(),
   progress: ProgressShape.nullable(),
 });
-const Learners = z.array(Reference).min(1).max(20_000);
 export const Grant = z.strictObject({ learners: Learners });
 export const Revoke = z.strictObject({ learners: Learners, removal: z.enum(['expire', 'purge']).default('expire') });

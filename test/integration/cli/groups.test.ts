@@ -206,6 +206,11 @@ describe('courses and learners', () => {
       ]),
     );
     await muster.run('courses revoke one 002 --courses keep', 2);
+    expect(await muster.json('courses revoke one 002 --preview')).toMatchObject({
+      learners: 1,
+      counts: { expired: 1 },
+    });
+    expect(await muster.run('courses revoke one 002 --preview')).toContain('1 direct grant would end');
     expect((await muster.json<Result>('courses revoke one 002')).subscriptions.expired).toBe(1);
     expect(await courses('002')).toContain('one: expired');
   });

@@ -98,6 +98,7 @@ function bodyOf({ method, path }: Route, variant: Variant): InjectOptions['paylo
     'POST courses': { name: 'Made', subenvironment: `sub-${variant}` },
     'POST courses/{course}/grant': { learners: ['own-learner'] },
     'POST courses/{course}/revoke': { learners: ['own-learner'] },
+    'POST courses/{course}/preview': { learners: ['own-learner'] },
     'POST reports': aboutGroup(variant),
     'POST reports/preview': aboutGroup(variant),
     'PUT reports/{report}': aboutGroup('own'),

@@ -65,14 +65,16 @@ describe('groups', () => {
   });
 
   test('a pasted list of learners is added with an outcome for each line', async () => {
-    const added = await post('groups/lone/add', { learners: ['001', 'bob@example.org', '002', 'nobody'] });
+    const added = await post('groups/lone/add', { learners: ['', '001', 'bob@example.org', '002', 'nobody', ' '] });
     expect(added).toMatchObject({
       memberships: { added: 2, removed: 0 },
       lines: [
+        { learner: '', outcome: 'blank' },
         { learner: '001', outcome: 'added' },
         { learner: 'bob@example.org', outcome: 'added' },
         { learner: '002', outcome: 'repeated' },
         { learner: 'nobody', outcome: 'unknown' },
+        { learner: ' ', outcome: 'blank' },
       ],
     });
   });
@@ -192,6 +194,10 @@ describe('learners and courses', () => {
     });
     expect(await get('courses/sales/subscribers')).toMatchObject({
       items: expect.arrayContaining([expect.objectContaining({ externalId: '900', direct: true })]),
+    });
+    expect(await post('courses/sales/preview', { learners: ['900'] })).toMatchObject({
+      learners: 1,
+      counts: { expired: 1 },
     });
     expect(await post('courses/sales/revoke', { learners: ['900'] })).toMatchObject({ subscriptions: { expired: 1 } });
   });

@@ -1,6 +1,6 @@
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { CourseId, ExternalId, GroupId, LearnerId } from '../../../src/domain/ids.ts';
-import { grantCourse, revokeCourse } from '../../../src/run/grants.ts';
+import { grantCourse, previewRevoke, revokeCourse } from '../../../src/run/grants.ts';
 import {
   addLearner,
   addMembers,
@@ -124,6 +124,16 @@ describe('removing a learner from a group', () => {
     expect(await completion(courses.safety)).toBe(50);
   });
 
+  test('R11: a preview of every option says what stays since another group gives it', async () => {
+    await addMembers(muster.context, { group: groups['sector-b'], learners: [learner], by });
+    const removal = { group: groups['sector-a'], learners: [learner] };
+    for (const option of ['keep', 'expire', 'purge'] as const) {
+      const preview = await previewRemoval(muster.context, { ...removal, courses: option });
+      expect(preview).toMatchObject({ stay: 2, counts: { kept: 0, expired: 0, purged: 0 }, results: 0 });
+      expect(preview.skipped).toContainEqual({ learner, course: courses.safety, through: [groups['sector-b']] });
+    }
+  });
+
   test('R9: a move leaves a course that both groups give untouched', async () => {
     const before = await subscription(courses.safety);
     muster.clock.forward(60_000);
@@ -155,6 +165,30 @@ describe('direct grants', () => {
     expect(await muster.subscriptions(name)).toEqual(['safety: active*']);
     await revokeCourse(muster.context, { course: courses.safety, learners: [learner], option: 'expire', by });
     expect(await muster.subscriptions(name)).toEqual(['safety: expired']);
+  });
+
+  test('R11: what ending a grant would do is said beforehand, and is what then happens', async () => {
+    await grantCourse(muster.context, { course: courses.safety, learners: [learner], by });
+    await recordProgress(muster.context, { learner, course: courses.safety, completion: 50 });
+    const asked = { course: courses.safety, learners: [learner] };
+    expect(await previewRevoke(muster.context, { ...asked, option: 'expire' })).toMatchObject({
+      learners: 1,
+      courses: 1,
+      counts: { expired: 1, purged: 0 },
+      results: 0,
+      stay: 0,
+    });
+    expect(await previewRevoke(muster.context, { ...asked, option: 'purge' })).toMatchObject({
+      counts: { expired: 0, purged: 1 },
+      results: 1,
+    });
+    expect(await muster.subscriptions(name)).toEqual(['safety: active*']);
+    await addMembers(muster.context, { group: groups['sector-a'], learners: [learner], by });
+    const preview = await previewRevoke(muster.context, { ...asked, option: 'purge' });
+    expect(preview).toMatchObject({ learners: 1, counts: { purged: 0 }, results: 0, stay: 1 });
+    const { skipped } = await revokeCourse(muster.context, { ...asked, option: 'purge', by });
+    expect(skipped).toEqual(preview.skipped);
+    expect(await previewRevoke(muster.context, { ...asked, option: 'purge' })).toMatchObject({ learners: 0 });
   });
 
   test('R2: revoking a grant leaves what a group gives', async () => {
