@@ -327,12 +327,22 @@ export async function moveGroup(
   return changeStructure(services, { ...order, why: 'groups move', groups, option: courses });
 }
 
+/**
+ * Makes the stored revision another one, so that nothing else stands on this reading any more: before the first of several
+ * transactions, since a refusal in a later one would leave what the ones before it have done.
+ */
+async function claim({ store }: Services, id: GroupId, revision: number): Promise<void> {
+  const { modifiedCount } = await store.groups.updateOne({ _id: id, revision }, { $inc: { revision: 1 } });
+  if (modifiedCount === 0) throw new ChangedMeanwhile('group');
+}
+
 /** Deletes a group: its members are taken out with the option, its children go to its parent (R10). */
 export async function deleteGroup(
   services: Services,
-  { group: id, courses, by }: { group: GroupId; courses: RemovalOption; by: string },
+  { group: id, courses, by, revision }: { group: GroupId; courses: RemovalOption } & StructureOrder,
 ): Promise<ManualResult> {
   groupIn(await readStructure(services.store), id);
+  if (revision !== undefined) await claim(services, id, revision);
   const left = await removeMembers(services, { group: id, learners: 'all', courses, by });
   const groups = (now: Structure) => {
     const { parent } = groupIn(now, id);

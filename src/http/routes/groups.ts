@@ -208,11 +208,8 @@ export function groupRoutes(app: App, context: HttpContext): void {
     async (request) => {
       const { params, query, principal } = request;
       const { id } = groupIn(await sightOf(context, principal), params.group);
-      await groupMatch(context, request, id);
-      return viewResult(
-        context.store,
-        await deleteGroup(context, { group: id, courses: query.removal, by: principal.by }),
-      );
+      const order = { by: principal.by, revision: await groupMatch(context, request, id) };
+      return viewResult(context.store, await deleteGroup(context, { group: id, courses: query.removal, ...order }));
     },
   );
 }

@@ -126,4 +126,19 @@ describe('If-Match', () => {
     expect(await both('PUT', 'feeds/hr', texts)).toEqual([200, 412]);
     expect(await both('PATCH', 'groups/lone', [{ name: 'A' }, { name: 'B' }])).toEqual([200, 412]);
   });
+
+  test('of a deletion of a group and edits that stand on the same reading, one alone is made', async () => {
+    for (let round = 0; round < 5; round += 1) {
+      answered(201, await ask('POST', 'groups', { name: 'Short', externalId: `short-${round}` }));
+      const path = `groups/short-${round}`;
+      const tag = await tagOf(path);
+      const answers = await Promise.all(
+        ['DELETE', 'PATCH', 'DELETE', 'PATCH'].map((method) =>
+          api.ask(admin, method, path, method === 'PATCH' ? { name: 'Edited' } : undefined, { 'if-match': tag }),
+        ),
+      );
+      expect(answers.filter(({ statusCode }) => statusCode === 200)).toHaveLength(1);
+      for (const { statusCode } of answers) expect([200, 404, 412]).toContain(statusCode);
+    }
+  });
 });
