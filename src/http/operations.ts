@@ -1,4 +1,5 @@
 import fastify, { type FastifyInstance, LogController } from 'fastify';
+import { MusterError } from '../domain/errors.ts';
 import { exposition, registry } from '../telemetry/metrics.ts';
 import type { HttpContext } from './context.ts';
 import { figuresOf } from './figures.ts';
@@ -60,6 +61,32 @@ export async function serveMetrics(
   });
   addHealth(app as unknown as FastifyInstance, context);
   addMetrics(app as unknown as FastifyInstance, context);
-  const url = await app.listen({ host, port });
-  return { url, close: () => app.close() };
+  return listen(app as unknown as FastifyInstance, { host, port, setting: 'METRICS_PORT' });
+}
+
+/** Another process listens there, or the address is none of this machine's. */
+export class CannotListen extends MusterError {
+  readonly code = 'cannot-listen';
+  override readonly exit = 2;
+}
+
+/** Listens, or is closed again and says which setting to change. @throws {CannotListen} */
+export async function listen(
+  app: FastifyInstance,
+  { host, port, setting }: { host: string; port: number; setting: 'PORT' | 'METRICS_PORT' },
+): Promise<Listening> {
+  try {
+    return { url: await app.listen({ host, port }), close: () => app.close() };
+  } catch (error) {
+    await app.close();
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'EADDRINUSE') {
+      throw new CannotListen(
+        `Something listens on ${host}:${port} already, perhaps another Muster, so this one does not start. Stop that, or set ${setting} to a free port.`,
+      );
+    }
+    throw new CannotListen(
+      `It is not possible to listen on ${host}:${port} (${code ?? message}), so Muster does not start. Change HOST or ${setting}.`,
+    );
+  }
 }

@@ -11,7 +11,7 @@ import { authenticate } from './authenticate.ts';
 import type { HttpContext } from './context.ts';
 import { idempotency } from './idempotency.ts';
 import { openApi } from './openapi.ts';
-import { addHealth, addMetrics, type Listening } from './operations.ts';
+import { addHealth, addMetrics, type Listening, listen } from './operations.ts';
 import { codeOf, notFound, onBrokenRequest, onError, sendProblem } from './problems.ts';
 import { queuePages } from './queuePages.ts';
 import { checkRoutes } from './routes/checks.ts';
@@ -122,7 +122,7 @@ export async function buildServer(
   return app;
 }
 
-/** Builds the server and listens. Port 0 takes a free one. */
+/** Builds the server and listens. Port 0 takes a free one. @throws {CannotListen} */
 export async function serveApi(
   context: HttpContext,
   { host, port, ...options }: ServerOptions & { host: string; port: number },
@@ -133,13 +133,13 @@ export async function serveApi(
       context.log.warn({ error: (error as Error).name }, 'uploads not swept'),
     );
   await sweep(true);
+  const listening = await listen(app, { host, port, setting: 'PORT' });
   const timer = setInterval(() => void sweep(false), SWEEP);
-  const url = await app.listen({ host, port });
   return {
-    url,
+    ...listening,
     async close() {
       clearInterval(timer);
-      await app.close();
+      await listening.close();
     },
   };
 }

@@ -18,13 +18,27 @@ export function addApi(program: Command, cli: Cli): void {
       .description('serves the API, its documentation, health and metrics; jobs are done by muster worker')
       .action(async () => {
         cli.serving = true;
-        const served = [await startApi(cli), await startMetrics(cli)];
-        if (!cli.stopping.aborted) await once(cli.stopping, 'abort');
-        for (const one of served) await one?.close();
+        await serveUntilStopped(cli, [startApi, startMetrics]);
       }),
     'muster api',
     'PORT=8080 muster api',
   );
+}
+
+/** Serves these until the command is told to stop. Where one of them cannot be served, none of them stays. */
+export async function serveUntilStopped(
+  cli: Cli,
+  starts: readonly ((cli: Cli) => Promise<Listening | undefined>)[],
+  ready: () => void = () => {},
+): Promise<void> {
+  const served: (Listening | undefined)[] = [];
+  try {
+    for (const start of starts) served.push(await start(cli));
+    ready();
+    if (!cli.stopping.aborted) await once(cli.stopping, 'abort');
+  } finally {
+    for (const one of served) await one?.close();
+  }
 }
 
 /** Serves the API on HOST and PORT; where nobody can log in yet, prints the link that makes the first administrator. */

@@ -1,8 +1,7 @@
-import { once } from 'node:events';
 import type { Command } from 'commander';
 import type { Cli } from '../cli.ts';
 import { withExamples } from '../options.ts';
-import { startApi, startMetrics } from './api.ts';
+import { serveUntilStopped, startApi, startMetrics } from './api.ts';
 
 /** `start` and `worker`: processes that stay until they are told to stop. */
 export function addService(program: Command, cli: Cli): void {
@@ -27,9 +26,7 @@ async function serve(cli: Cli, { api }: { api: boolean }): Promise<void> {
   cli.serving = true;
   const muster = await cli.open();
   await muster.work({ imports: true });
-  const served = [api ? await startApi(cli) : undefined, await startMetrics(cli)];
-  cli.out.say('muster works. Stop it with Ctrl+C.');
-  if (!cli.stopping.aborted) await once(cli.stopping, 'abort');
-  for (const one of served) await one?.close();
+  const starts = api ? [startApi, startMetrics] : [startMetrics];
+  await serveUntilStopped(cli, starts, () => cli.out.say('muster works. Stop it with Ctrl+C.'));
   cli.out.say('muster stops when its running jobs have ended.');
 }

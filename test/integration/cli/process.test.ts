@@ -128,3 +128,13 @@ test('an export whose reader has had enough ends by itself', async () => {
   exporting.child.stdout?.once('data', () => exporting.child.stdout?.destroy());
   expect((await exporting.ended).signal).toBeNull();
 });
+
+test.each(['PORT', 'METRICS_PORT'])(
+  'start on a %s that is taken ends at once, and says which setting to change',
+  async (setting) => {
+    const { port } = new URL(await silentRedis());
+    const { ended, stderr } = start(['start'], { PORT: '0', METRICS_PORT: '0', [setting]: port });
+    expect(await ended).toEqual({ code: 2, signal: null });
+    expect(await stderr).toContain(`so this one does not start. Stop that, or set ${setting} to a free port.`);
+  },
+);
