@@ -1,13 +1,14 @@
 import { NotFound, UsageError } from '../domain/errors.ts';
-import type { GroupId, LearnerId, RunId } from '../domain/ids.ts';
+import { type ExternalId, externalId, type GroupId, type LearnerId, type RunId } from '../domain/ids.ts';
 import type { JobName } from '../queue/job.ts';
-import type { Queues, Waiting } from '../queue/queues.ts';
+import type { Waiting } from '../queue/queues.ts';
 import { settleBatch, settleSetAside } from '../reconcile/settleBatch.ts';
 import { recordAudit } from '../store/auditChain.ts';
 import type { OutboxDoc, RunDoc, SetAsideDoc } from '../store/models.ts';
 import { entryFailed, ofRun } from '../store/outbox.ts';
 import type { Services } from '../store/services.ts';
 import { describe, lookAgainAt, retryFailed } from '../store/setAside.ts';
+import type { Store } from '../store/store.ts';
 import { advanceRun, recount } from './advance.ts';
 import { applyBatch, applySetAside } from './applyBatch.ts';
 
@@ -21,6 +22,8 @@ export interface QueueItem {
   readonly feed: string | null;
   /** Whose operation it is; null = a whole batch. */
   readonly learner: LearnerId | null;
+  /** Whom the operation is to create, and who is not stored yet. */
+  readonly newcomer: ExternalId | null;
   readonly groups: readonly GroupId[];
   readonly tries: number;
   readonly error: { readonly code: string; readonly message: string } | null;
@@ -31,14 +34,13 @@ export interface QueueItem {
   readonly history: SetAsideDoc['tries'];
 }
 
-/** An item with its job's state in BullMQ; null = it is not there (what is set aside is tried by the sweep). */
-export type QueueItemView = QueueItem & { readonly bullmq: string | null };
-
 export interface QueueFilter {
   readonly queue?: JobName;
   readonly run?: RunId;
   readonly feed?: string;
   readonly learner?: LearnerId;
+  /** Somebody whom an operation is to create. */
+  readonly newcomer?: ExternalId;
   readonly group?: GroupId;
   /** Code of the error. */
   readonly error?: string;
@@ -46,17 +48,18 @@ export interface QueueFilter {
 
 /** What waits and what was set aside, from the database, oldest first; the set-aside first. */
 export async function* queueItems({ store }: Services, filter: QueueFilter = {}): AsyncGenerator<QueueItem> {
-  const { queue, run, feed, learner, group, error } = filter;
+  const { queue, run, feed, learner, newcomer, group, error } = filter;
   const wanted = {
     ...(queue && { job: queue as SetAsideDoc['job'] }),
     ...(run && { run }),
     ...(feed && { feed }),
     ...(learner && { learner }),
+    ...(newcomer && { [NEWCOMER]: newcomer }),
     ...(group && { groups: group }),
     ...(error && { 'error.code': error }),
   };
   for await (const doc of store.setAside.find(wanted).sort({ createdAt: 1, _id: 1 })) yield ofSetAside(doc);
-  if (learner || group) return;
+  if (learner || newcomer || group) return;
   const runs = new Map<RunId, Pick<RunDoc, 'feed' | 'startedAt' | 'createdAt'>>();
   const entries = store.outbox.find({
     ...(queue && { job: queue as OutboxDoc['job'] }),
@@ -74,6 +77,14 @@ export async function* queueItems({ store }: Services, filter: QueueFilter = {})
   }
 }
 
+const NEWCOMER = 'change.create.externalId';
+
+/** The External ID where a set-aside operation is to create the learner; undefined where none is. */
+export async function newcomerOf({ setAside }: Store, text: string): Promise<ExternalId | undefined> {
+  const id = externalId(text);
+  return id && (await setAside.findOne({ [NEWCOMER]: id }, { projection: { _id: 1 } })) ? id : undefined;
+}
+
 function ofSetAside(doc: SetAsideDoc): QueueItem {
   const { _id: id, job: queue, run, feed, learner, groups, tries, error, retryAt, createdAt: since } = doc;
   return {
@@ -83,6 +94,7 @@ function ofSetAside(doc: SetAsideDoc): QueueItem {
     run,
     feed,
     learner,
+    newcomer: doc.change?.create?.externalId ?? null,
     groups,
     tries: tries.length,
     error,
@@ -103,6 +115,7 @@ function ofEntry(
     run: _id.run,
     feed,
     learner: null,
+    newcomer: null,
     groups: [],
     tries,
     error: error ?? null,
@@ -110,13 +123,6 @@ function ofEntry(
     since: startedAt ?? createdAt,
     history: [],
   };
-}
-
-/** Adds what BullMQ says of the item's job. Where Redis is away, nothing is. */
-export async function withJobState(queues: Queues | undefined, item: QueueItem): Promise<QueueItemView> {
-  if (!queues || item.state === 'set-aside') return { ...item, bullmq: null };
-  const state = await queues.stateOf(`${item.id}-${item.queue}`, item.queue).catch(() => null);
-  return { ...item, bullmq: state };
 }
 
 /** @throws {NotFound} */

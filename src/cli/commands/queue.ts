@@ -4,19 +4,16 @@ import { JOBS, type JobName } from '../../queue/job.ts';
 import { drainRun } from '../../run/manual.ts';
 import {
   discardItem,
+  newcomerOf,
   type QueueFilter,
   type QueueItem,
-  type QueueItemView,
   queueItem,
   queueItems,
   type RetryOutcome,
   retryItem,
-  withJobState,
 } from '../../run/retryQueue.ts';
-import { keyIn, keyOf } from '../../run/views/key.ts';
-import { learnersById } from '../../store/learners.ts';
+import { type QueueItemView, viewQueue } from '../../run/views/queueView.ts';
 import type { Store } from '../../store/store.ts';
-import { readStructure } from '../../store/structure.ts';
 import type { Cli } from '../cli.ts';
 import { type JsonOption, printsFacts, wholeNumber } from '../options.ts';
 import { feedOf, groupOf, learnerOf, runOf } from '../references.ts';
@@ -88,10 +85,15 @@ async function filterOf(store: Store, options: FilterOptions): Promise<QueueFilt
     ...(queue !== undefined && { queue }),
     ...(run !== undefined && { run: (await runOf(store, run))._id }),
     ...(feed !== undefined && { feed: (await feedOf(store, feed))._id }),
-    ...(learner !== undefined && { learner: (await learnerOf(store, learner)).id }),
+    ...(learner !== undefined && (await whose(store, learner))),
     ...(group !== undefined && { group: (await groupOf(store, group)).id }),
     ...(error !== undefined && { error }),
   };
+}
+
+async function whose(store: Store, text: string): Promise<Pick<QueueFilter, 'learner' | 'newcomer'>> {
+  const newcomer = await newcomerOf(store, text);
+  return newcomer ? { newcomer } : { learner: (await learnerOf(store, text)).id };
 }
 
 async function list(cli: Cli, { json, limit, ...options }: FilterOptions & { limit: number }): Promise<void> {
@@ -106,8 +108,7 @@ async function list(cli: Cli, { json, limit, ...options }: FilterOptions & { lim
   const redis = shown.some(({ state }) => state !== 'set-aside')
     ? await muster.queues().catch(() => undefined)
     : undefined;
-  const items = await Promise.all(shown.map((item) => withJobState(redis, item)));
-  const views = await named(store, items);
+  const views = await viewQueue(store, redis, shown);
   cli.out.show(json, views, () => (views.length === 0 ? 'Nothing waits, and nothing is set aside.' : itemsText(views)));
   if (found.length > limit) cli.out.say(`There are more than ${limit}: narrow the list, or raise --limit.`);
 }
@@ -117,30 +118,11 @@ async function show(cli: Cli, id: string, json: boolean | undefined): Promise<vo
   const { services, store } = muster;
   const item = await queueItem(services, id);
   const redis = item.state === 'set-aside' ? undefined : await muster.queues().catch(() => undefined);
-  const [view] = await named(store, [await withJobState(redis, item)]);
-  cli.out.show(json, view, () => itemText(view as NamedItem));
+  const [view] = await viewQueue(store, redis, [item]);
+  cli.out.show(json, view, () => itemText(view as QueueItemView));
 }
 
-type NamedItem = Omit<QueueItemView, 'learner' | 'groups'> & {
-  readonly learner: string | null;
-  readonly groups: string[];
-};
-
-/** With keys in place of numbers. */
-async function named(store: Store, items: readonly QueueItemView[]): Promise<NamedItem[]> {
-  const structure = await readStructure(store);
-  const learners = await learnersById(
-    store,
-    items.flatMap(({ learner }) => learner ?? []),
-  );
-  return items.map((item) => ({
-    ...item,
-    learner: item.learner === null ? null : keyIn(learners, item.learner),
-    groups: item.groups.map((id) => keyOf(structure.group(id) ?? { id })),
-  }));
-}
-
-function itemsText(items: readonly NamedItem[]): string {
+function itemsText(items: readonly QueueItemView[]): string {
   return table(
     ['id', 'state', 'queue', 'feed', 'learner', 'groups', 'tries', 'error', 'tried again', 'bullmq'],
     items.map((item) => [
@@ -158,11 +140,11 @@ function itemsText(items: readonly NamedItem[]): string {
   );
 }
 
-function nextText({ retryAt }: Pick<NamedItem, 'retryAt'>): string {
+function nextText({ retryAt }: Pick<QueueItemView, 'retryAt'>): string {
   return retryAt?.toISOString() ?? 'by hand';
 }
 
-function itemText(item: NamedItem): string {
+function itemText(item: QueueItemView): string {
   const head = facts([
     ['id', item.id],
     ['state', item.state],

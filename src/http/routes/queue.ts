@@ -2,17 +2,15 @@ import { z } from 'zod';
 import type { RunId } from '../../domain/ids.ts';
 import {
   discardItem,
+  newcomerOf,
   type QueueFilter,
   type QueueItem,
   queueItem,
   queueItems,
   type RetryOutcome,
   retryItem,
-  withJobState,
 } from '../../run/retryQueue.ts';
-import { keyIn, keyOf } from '../../run/views/key.ts';
-import { learnersById } from '../../store/learners.ts';
-import { readStructure } from '../../store/structure.ts';
+import { viewQueue } from '../../run/views/queueView.ts';
 import type { App } from '../app.ts';
 import type { HttpContext } from '../context.ts';
 import { Paging, pageFrom, pageOf } from '../cursors.ts';
@@ -41,7 +39,7 @@ export function queueRoutes(app: App, context: HttpContext): void {
     },
     async ({ query: { limit, cursor, ...filter }, principal }) => {
       const page = await pageFrom(queueItems(context, await filterOf(context, filter, principal)), { limit, cursor });
-      return { ...page, items: await viewItems(context, page.items) };
+      return { ...page, items: await viewQueue(context.store, context.queues, page.items) };
     },
   );
 
@@ -57,7 +55,7 @@ export function queueRoutes(app: App, context: HttpContext): void {
       },
     },
     async ({ params }) => {
-      const [view] = await viewItems(context, [await queueItem(context, params.item)]);
+      const [view] = await viewQueue(context.store, context.queues, [await queueItem(context, params.item)]);
       if (!view) throw notFound;
       return view;
     },
@@ -109,31 +107,14 @@ async function filterOf(
   principal: Principal,
 ): Promise<QueueFilter> {
   const sight = await sightOf(context, principal);
+  const newcomer = learner === undefined ? undefined : await newcomerOf(context.store, learner);
   return {
     ...(queue && { queue }),
     ...(run !== undefined && { run: run as RunId }),
     ...(feed !== undefined && { feed }),
-    ...(learner !== undefined && { learner: (await learnerIn(context, sight, learner)).id }),
+    ...(newcomer && { newcomer }),
+    ...(learner !== undefined && !newcomer && { learner: (await learnerIn(context, sight, learner)).id }),
     ...(group !== undefined && { group: groupIn(sight, group).id }),
     ...(error !== undefined && { error }),
   };
-}
-
-/** With keys in place of numbers, and BullMQ's state. */
-async function viewItems(
-  { store, queues }: HttpContext,
-  items: readonly QueueItem[],
-): Promise<z.output<typeof QueueItemShape>[]> {
-  const structure = await readStructure(store);
-  const learners = await learnersById(
-    store,
-    items.flatMap(({ learner }) => learner ?? []),
-  );
-  return Promise.all(
-    items.map(async (item) => ({
-      ...(await withJobState(queues, item)),
-      learner: item.learner === null ? null : keyIn(learners, item.learner),
-      groups: item.groups.map((id) => keyOf(structure.group(id) ?? { id })),
-    })),
-  );
 }

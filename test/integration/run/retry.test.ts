@@ -7,13 +7,14 @@ import { addLearner, editLearner } from '../../../src/run/memberships.ts';
 import { reportOf } from '../../../src/run/report.ts';
 import {
   discardItem,
+  newcomerOf,
   type QueueItem,
   queueItem,
   queueItems,
   retryItem,
-  withJobState,
 } from '../../../src/run/retryQueue.ts';
 import { sweep } from '../../../src/run/sweep.ts';
+import { viewQueue } from '../../../src/run/views/queueView.ts';
 import { openStore } from '../../../src/store/store.ts';
 import { figure } from '../../faults/harness/figures.ts';
 import { COMPANY, HR, useMuster } from '../../harness.ts';
@@ -69,6 +70,15 @@ afterEach(async () => {
 });
 
 describe('R27: one operation that cannot be applied', () => {
+  test('is called by the External ID that the feed gives, and found by it, though nobody of that is stored yet', async () => {
+    const { item } = await setOneAside();
+    const [view] = await viewQueue(muster.store, undefined, [item]);
+    expect(view).toMatchObject({ learner: `${night}-1`, groups: ['sector-a'], bullmq: null });
+    const newcomer = await newcomerOf(muster.store, `${night}-1`);
+    expect(await items({ newcomer: newcomer as NonNullable<typeof newcomer> })).toHaveLength(1);
+    expect(await newcomerOf(muster.store, `${night}-2`)).toBeUndefined();
+  });
+
   test('is set aside with error, learner, group and tries, and does not stop the others', async () => {
     const { run, item } = await setOneAside();
     expect(item).toMatchObject({
@@ -169,7 +179,7 @@ test('a job that fails leaves its error and its next time with the entry, and Bu
   const [item] = await items({ run: run._id });
   expect(item).toMatchObject({ id: `${run._id}-1000001`, state: 'failed', error: { message: 'no luck' } });
   expect(((item as QueueItem).retryAt as Date).getTime()).toBeGreaterThan(muster.clock.now().getTime());
-  expect(await withJobState(muster.queues, item as QueueItem)).toMatchObject({ bullmq: 'waiting' });
+  expect(await viewQueue(muster.store, muster.queues, [item as QueueItem])).toMatchObject([{ bullmq: 'waiting' }]);
   await expect(discardItem(muster.context, item as QueueItem, { by: 'ann', reason: 'x' })).rejects.toThrow(
     /goes on to its end/,
   );
