@@ -58,7 +58,7 @@ const UNCLOSED =
  */
 export async function executeRun(services: Services, run: RunDoc, file: SourceFile): Promise<RunDoc> {
   const { store } = services;
-  const taken = await takeRun(services, run);
+  const taken = await takeRun(services, run, file);
   if (!taken) return (await readRun(store, run._id)) as RunDoc;
   const beat = setInterval(() => void heartbeat(services, taken).catch(() => undefined), LEASE / 6);
   try {
@@ -76,7 +76,7 @@ export async function executeRun(services: Services, run: RunDoc, file: SourceFi
 }
 
 /** Compare-and-set into `reading`; undefined where another has it, or the feed has another working run (R23). */
-async function takeRun({ store, clock }: Services, run: RunDoc): Promise<RunDoc | undefined> {
+async function takeRun({ store, clock }: Services, run: RunDoc, file: SourceFile): Promise<RunDoc | undefined> {
   const now = clock.now();
   const lease = {
     owner: `${hostname()}-${process.pid}`,
@@ -85,7 +85,9 @@ async function takeRun({ store, clock }: Services, run: RunDoc): Promise<RunDoc 
     until: new Date(now.getTime() + LEASE),
   };
   const attempt = run.attempt + 1;
-  const set = { attempt, lease, startedAt: run.startedAt ?? now, ...(!run.preview && { working: true }) };
+  // The feed's own source: which file that was, is known now.
+  const source = run.source.path === undefined ? { ...run.source, name: file.name } : run.source;
+  const set = { attempt, lease, source, startedAt: run.startedAt ?? now, ...(!run.preview && { working: true }) };
   try {
     const moved = await moveRun(store, run, 'reading', { by: run.by, at: now, set });
     return moved ? { ...run, ...set, state: 'reading' } : undefined;
@@ -225,7 +227,8 @@ async function readAndPlan(services: Services, run: RunDoc, file: SourceFile): P
     { name: 'read', ms: readMs },
     { name: 'plan', ms: clock.now().getTime() - planStart.getTime() },
   ];
-  const planned = { ...run, stages, outcome, batches: plan.batches, state: 'planned' as const };
+  const source = { ...run.source, bytes: file.bytes, sha256: reading.sha256 };
+  const planned = { ...run, stages, outcome, source, batches: plan.batches, state: 'planned' as const };
   const moved = await moveRun(store, run, 'planned', {
     by: run.by,
     at: clock.now(),
@@ -234,14 +237,14 @@ async function readAndPlan(services: Services, run: RunDoc, file: SourceFile): P
       stages,
       batches: plan.batches,
       mode: policy.mode,
-      source: { ...run.source, bytes: file.bytes, sha256: reading.sha256 },
+      source,
       rejectedLayout: reader.rejectedLayout,
       ...(run.preview && { finishedAt: clock.now() }),
     },
     ...(run.preview && { unset: ['lease'] }),
   });
   if (!moved) await dropOvertaken(services, run, tableId);
-  else if (!run.preview) await decide(services, planned, outcome);
+  else if (!run.preview) await decide(services, planned, outcome, file);
 }
 
 /**
@@ -268,11 +271,15 @@ async function dropOvertaken({ store }: Services, run: RunDoc, table: string): P
 }
 
 /** What becomes of a complete plan: held, done already, or applied. */
-async function decide(services: Services, run: RunDoc, outcome: Outcome): Promise<void> {
+async function decide(services: Services, run: RunDoc, outcome: Outcome, { path }: SourceFile): Promise<void> {
   const { store, clock } = services;
   await supersedeHeld(store, run, clock.now());
   if (outcome.guard.held && !run.approve) {
-    const set = { outcome: { ...outcome, subscriptions: await foresee(services, run) } };
+    const set = {
+      outcome: { ...outcome, subscriptions: await foresee(services, run) },
+      // Where a plan that went stale finds its bytes again.
+      ...(run.source.path === undefined && { source: { ...run.source, path, host: hostname() } }),
+    };
     await moveRun(store, run, 'held', { by: 'guard', at: clock.now(), set, unset: ['working', 'lease'] });
   } else if (outcome.noChange) await finishRun(services, run);
   else await startApplying(services, run, run.by, outcome.guard.held ? 'approved beforehand' : undefined);

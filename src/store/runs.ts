@@ -51,11 +51,11 @@ export function latestRuns(store: Store, { feed, limit }: { feed?: SourceName; l
     .toArray();
 }
 
-/** Memberships that the feed's applied runs took away since then (limits that sum over time). */
+/** Memberships that the feed's runs have taken away since then, approved ones included (limits that sum over time). A run counts when it was applied, however long it had been held. */
 export async function lostSince(store: Store, feed: SourceName, since: Date): Promise<number> {
   const [sum] = await store.runs
     .aggregate<{ lost: number }>([
-      { $match: { feed, createdAt: { $gte: since }, state: { $in: ['applying', 'reconciling', 'completed'] } } },
+      { $match: { feed, history: { $elemMatch: { state: 'applying', at: { $gte: since } } } } },
       { $group: { _id: null, lost: { $sum: '$outcome.lost' } } },
     ])
     .toArray();

@@ -7,7 +7,7 @@ import { deleteFeed } from '../../run/deleteFeed.ts';
 import { releaseFeed } from '../../run/releaseFeed.ts';
 import { type FeedSample, sampleFeed } from '../../run/views/feedSample.ts';
 import { type FeedView, viewFeed, viewFeeds, viewFeedText } from '../../run/views/feedView.ts';
-import { readFeedFile } from '../../settings/feed.ts';
+import { type FeedSettings, readFeedFile } from '../../settings/feed.ts';
 import { nameIn, REDACTED, withSecrets } from '../../settings/redact.ts';
 import { readFeedDoc, saveFeed, settingsOf } from '../../store/feeds.ts';
 import { checkFile } from '../checkFile.ts';
@@ -166,11 +166,11 @@ async function apply(cli: Cli, path: string, json: boolean | undefined): Promise
   const created = stored?.origin === 'file' ? false : await saveFeed(store, text, settings, 'database');
   const view = await viewFeed(services, await feedOf(store, settings.name));
   const done = created ? 'was created' : stored?.text === text ? 'is as it was' : 'was changed';
-  cli.out.show(
-    json,
-    { ...view, created },
-    () => `Feed ${settings.name} ${done}. Run it: muster import FILE --feed ${settings.name}`,
-  );
+  cli.out.show(json, { ...view, created }, () => `Feed ${settings.name} ${done}. Run it: ${commandFor(settings)}`);
+}
+
+function commandFor({ name, source }: FeedSettings): string {
+  return source.kind === 'upload' ? `muster import FILE --feed ${name}` : `muster run ${name}`;
 }
 
 function listText(views: readonly FeedView[]): string {

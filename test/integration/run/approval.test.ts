@@ -1,10 +1,15 @@
-import { rmSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { beforeEach, describe, expect, test } from 'vitest';
+import type { RunId } from '../../../src/domain/ids.ts';
 import type { PlanPart } from '../../../src/domain/planPart.ts';
+import { sourceFile } from '../../../src/feed/sources/file.ts';
 import { approveRun, planAgain, rejectRun, StalePlan } from '../../../src/run/approval.ts';
 import { enqueueRun } from '../../../src/run/enqueue.ts';
+import { executeRun } from '../../../src/run/execute.ts';
 import { editLearner } from '../../../src/run/memberships.ts';
 import { type RunReport, reportOf } from '../../../src/run/report.ts';
+import { requestRun } from '../../../src/run/request.ts';
+import { latestRuns } from '../../../src/store/runs.ts';
 import { COMPANY, HR, useMuster } from '../../harness.ts';
 
 const muster = useMuster();
@@ -141,6 +146,23 @@ describe('R30: a stale plan', () => {
     });
   });
 
+  test("of a run that read the feed's own source too, while that has the same bytes", async () => {
+    const file = await sourceFile(muster.file(sheet(15)));
+    const run = await requestRun(muster.context, {
+      feed,
+      mode: 'full',
+      preview: false,
+      approve: false,
+      by: 'schedule',
+    });
+    expect((await executeRun(muster.context, run, file)).source).toMatchObject({ name: file.name, bytes: file.bytes });
+    await touch(20);
+    expect(await planAgain(muster.context, run._id, by)).toMatchObject({ state: 'held', feed });
+    const [again] = await latestRuns(muster.store, { feed, limit: 1 });
+    writeFileSync(file.path, sheet(14));
+    expect(await planAgain(muster.context, again?._id as RunId, by)).toBeUndefined();
+  });
+
   test('is refused where its file is not there any more', async () => {
     const held = await load(sheet(15));
     await touch(20);
@@ -149,6 +171,14 @@ describe('R30: a stale plan', () => {
     expect(await planAgain(muster.context, held.run, by)).toBeUndefined();
     expect(await muster.store.runs.findOne({ _id: held.run })).toMatchObject({ state: 'held' });
   });
+});
+
+test('what a plan took counts for the sums over time from when it was approved, however long it was held', async () => {
+  const held = await load(sheet(15));
+  muster.clock.forward(25 * 3_600_000);
+  await approve(held);
+  const { guard } = await load(sheet(14));
+  expect(guard.breaches).toContainEqual({ limit: 'removed24hPercent', value: 53.3, max: 8, group: null });
 });
 
 test('R28: who approved and who rejected what is in the audit', async () => {
