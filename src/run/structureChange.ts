@@ -13,6 +13,7 @@ import type { BatchDoc, CourseDoc, GroupDoc, RunDoc } from '../store/models.ts';
 import type { Services } from '../store/services.ts';
 import type { Session } from '../store/store.ts';
 import { bumpStructure, readStructure, toCourse, toGroup } from '../store/structure.ts';
+import { madeSubenvironments } from '../store/subenvironments.ts';
 import { chunks } from './chunks.ts';
 import { refuseIdLike } from './idLike.ts';
 import { blankRun, drainRun, eventsOf, type ManualResult } from './manual.ts';
@@ -253,14 +254,16 @@ export interface NewGroup {
   readonly externalId?: ExternalId;
   readonly parent?: GroupId;
   readonly instructors?: readonly string[];
+  readonly subenvironments?: readonly string[];
   readonly by: string;
 }
 
 export async function createGroup(
   services: Services,
-  { name, externalId, parent, instructors = [], by }: NewGroup,
+  { name, externalId, parent, instructors = [], subenvironments: linked = [], by }: NewGroup,
 ): Promise<GroupId> {
   if (name.trim() === '') throw new UsageError('A group needs a name; nothing was changed.');
+  const subenvironments = await madeSubenvironments(services.store, linked);
   const id = (await reserve(services.store, 'groups', 1)) as GroupId;
   const after: Group = {
     id,
@@ -268,7 +271,7 @@ export async function createGroup(
     ...(externalId && { externalId }),
     ...(parent && { parent }),
     instructors,
-    subenvironments: [],
+    subenvironments,
     courses: [],
   };
   const groups = (now: Structure) => {
@@ -292,7 +295,10 @@ export async function editGroup(
   services: Services,
   { group: id, set, ...order }: { group: GroupId; set: GroupEdit } & StructureOrder,
 ): Promise<ManualResult> {
-  const { externalId, ...others } = set;
+  const { externalId, subenvironments: linked, ...fields } = set;
+  const known = groupIn(await readStructure(services.store), id).subenvironments;
+  const subenvironments = linked && (await madeSubenvironments(services.store, linked, { known }));
+  const others = { ...fields, ...(subenvironments && { subenvironments }) };
   const groups = (now: Structure) => {
     const { externalId: old, ...group } = groupIn(now, id);
     if (externalId) refuseTaken(now, externalId, id);
@@ -418,12 +424,13 @@ export async function addCourse(
   {
     name,
     externalId,
-    subenvironment,
+    subenvironment: place,
     by,
   }: { name: string; externalId?: ExternalId; subenvironment?: string; by: string },
 ): Promise<CourseId> {
   if (name.trim() === '') throw new UsageError('A course needs a name; nothing was changed.');
   refuseIdLike(externalId);
+  const [subenvironment] = place === undefined ? [] : await madeSubenvironments(store, [place]);
   const _id = (await reserve(store, 'courses', 1)) as CourseId;
   const run = await newRunId(store);
   const course: CourseDoc = {

@@ -1,10 +1,10 @@
 import { NotFound, UsageError } from '../domain/errors.ts';
-import { recordAudit } from '../store/auditChain.ts';
-import { newRunId } from '../store/counters.ts';
+import { audited } from '../store/audited.ts';
 import { isDuplicateKey } from '../store/failures.ts';
 import type { Services } from '../store/services.ts';
 import type { Store } from '../store/store.ts';
 import { readCourses, readStructure } from '../store/structure.ts';
+import { subenvironmentName } from '../store/subenvironments.ts';
 import { setSubenvironment } from './structureChange.ts';
 import { keyOf } from './views/key.ts';
 import { compare } from './views/learnerView.ts';
@@ -21,6 +21,8 @@ export interface SubenvironmentView {
   readonly createdAt: Date | null;
   readonly createdBy: string | null;
 }
+
+const STEP = { step: 'subenvironment' } as const;
 
 /** Every subenvironment by name: those that were made, and those whose names groups, courses or users bear. */
 export async function listSubenvironments({ store }: Pick<Services, 'store'>): Promise<SubenvironmentView[]> {
@@ -68,17 +70,19 @@ export async function createSubenvironment(
   { name: text, by }: { name: string; by: string },
 ): Promise<SubenvironmentView> {
   const { store, clock } = services;
-  const name = text.trim().normalize('NFC');
+  const name = subenvironmentName(text);
   if (name === '' || name.length > 200)
     throw new UsageError('A subenvironment needs a name of 1 to 200 letters; nothing was changed.');
-  const at = clock.now();
+  const doc = { _id: name, createdAt: clock.now(), createdBy: by };
   try {
-    await store.subenvironments.insertOne({ _id: name, createdAt: at, createdBy: by });
+    await audited(services, { ...STEP, by, why: 'subenvironments create' }, async (session) => {
+      await store.subenvironments.insertOne(doc, { session });
+      return { result: undefined, detail: { name } };
+    });
   } catch (error) {
     if (!isDuplicateKey(error)) throw error;
     throw new UsageError(`Subenvironment ${name} exists already; nothing was changed.`);
   }
-  await record(services, by, 'subenvironments create', { name });
   return readSubenvironment(services, name);
 }
 
@@ -94,11 +98,13 @@ export async function deleteSubenvironment(
   const was = await readSubenvironment(services, name);
   const linked = [...(await readStructure(store)).groups].filter((group) => group.subenvironments.includes(name));
   await setSubenvironment(services, { groups: linked.map(({ id }) => id), name, linked: false, by });
-  await store.courses.updateMany({ subenvironment: name }, { $unset: { subenvironment: '' } });
-  await store.users.updateMany({ subenvironments: name }, { $pull: { subenvironments: name } });
-  await store.subenvironments.deleteOne({ _id: name });
-  await record(services, by, 'subenvironments delete', was);
-  return was;
+  return audited(services, { ...STEP, by, why: 'subenvironments delete' }, async (session) => {
+    const within = { session };
+    await store.courses.updateMany({ subenvironment: name }, { $unset: { subenvironment: '' } }, within);
+    await store.users.updateMany({ subenvironments: name }, { $pull: { subenvironments: name } }, within);
+    await store.subenvironments.deleteOne({ _id: name }, within);
+    return { result: was, detail: was };
+  });
 }
 
 /** Gives resellers access to a subenvironment, or takes it away. Sessions see it with their next request. */
@@ -110,11 +116,14 @@ export async function setAccess(
   await readSubenvironment(services, name);
   const logins = users.map((login) => login.trim().normalize('NFC').toLowerCase());
   await refuseOthers(store, logins);
-  await store.users.updateMany(
-    { _id: { $in: logins } },
-    allowed ? { $addToSet: { subenvironments: name } } : { $pull: { subenvironments: name } },
-  );
-  await record(services, by, `subenvironments ${allowed ? 'allow' : 'deny'}`, { name, users: logins });
+  await audited(services, { ...STEP, by, why: `subenvironments ${allowed ? 'allow' : 'deny'}` }, async (session) => {
+    await store.users.updateMany(
+      { _id: { $in: logins } },
+      allowed ? { $addToSet: { subenvironments: name } } : { $pull: { subenvironments: name } },
+      { session },
+    );
+    return { result: undefined, detail: { name, users: logins } };
+  });
   return readSubenvironment(services, name);
 }
 
@@ -128,12 +137,4 @@ async function refuseOthers(store: Store, logins: readonly string[]): Promise<vo
     throw new UsageError(
       `User ${other._id} is ${other.role}, and only resellers are given subenvironments; nothing was changed.`,
     );
-}
-
-async function record({ store, clock }: Services, by: string, why: string, detail: object): Promise<void> {
-  const run = await newRunId(store);
-  const entry = { at: clock.now(), by, why, learners: [], detail, counts: {} };
-  await store.transaction((session) =>
-    recordAudit(store, session, { _id: { run, batch: 0, step: 'subenvironment' }, ...entry }),
-  );
 }

@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import type { Queues } from '../queue/queues.ts';
 import { relay } from '../queue/relay.ts';
 import { sealAudit } from '../store/auditChain.ts';
+import { auditFailedLogIns } from '../store/failedLogIns.ts';
 import { isTransient } from '../store/failures.ts';
 import type { RunDoc } from '../store/models.ts';
 import type { Services } from '../store/services.ts';
@@ -30,6 +31,7 @@ export async function sweep(services: Services, queues: Queues): Promise<void> {
     () => settleDueWindows(services, queues),
     () => retryDue(services),
     () => tellRuns(services),
+    () => auditFailedLogIns(services),
     () => seal(services),
   ];
   const errors: unknown[] = [];

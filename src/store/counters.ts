@@ -7,7 +7,7 @@ import type { Session, Store } from './store.ts';
  */
 export async function reserve(
   store: Store,
-  what: 'learners' | 'groups' | 'courses' | 'runs',
+  what: 'learners' | 'groups' | 'courses' | 'runs' | 'access',
   count: number,
   session?: Session,
 ): Promise<number> {

@@ -1,5 +1,6 @@
 import { UsageError } from '../domain/errors.ts';
 import type { Role } from '../domain/role.ts';
+import { audited } from './audited.ts';
 import type { UserDoc } from './models.ts';
 import type { Services } from './services.ts';
 import { addUser, editUser, readUser } from './users.ts';
@@ -49,8 +50,16 @@ async function userOfEmail(
     // The issuer is the machine's operator's to set: another one than before takes over from it.
     if (user.identity?.issuer === issuer) return 'other-identity';
     const untied = user.identity ? { 'identity.subject': user.identity.subject } : { identity: { $exists: false } };
-    const { matchedCount } = await store.users.updateOne({ _id: user._id, ...untied }, { $set: { identity } });
-    return matchedCount === 1 ? { ...user, identity } : 'other-identity';
+    const tie = { step: 'access', by: MADE_BY, why: 'users identity' } as const;
+    const isTied = await audited(services, tie, async (session) => {
+      const { matchedCount } = await store.users.updateOne(
+        { _id: user._id, ...untied },
+        { $set: { identity } },
+        { session },
+      );
+      return { result: matchedCount === 1, detail: matchedCount === 1 ? { user: user._id, issuer } : null };
+    });
+    return isTied ? { ...user, identity } : 'other-identity';
   }
   if (!role) return 'unknown';
   try {
@@ -66,7 +75,7 @@ async function withRole(services: Services, user: UserDoc, role: Role | undefine
   if (role === undefined) return 'no-role';
   if (role === user.role) return user;
   try {
-    return await editUser(services, user._id, { role });
+    return await editUser(services, user._id, { role }, { by: MADE_BY });
   } catch (error) {
     if (error instanceof UsageError) return 'last-administrator';
     throw error;

@@ -1,6 +1,7 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { NotFound, UsageError } from '../domain/errors.ts';
 import { type Role, SCOPES } from '../domain/role.ts';
+import { audited } from './audited.ts';
 import { isDuplicateKey } from './failures.ts';
 import type { KeyDoc } from './models.ts';
 import type { Services } from './services.ts';
@@ -20,9 +21,10 @@ export interface NewKey {
 
 /** Makes a key. The token is given here and never again: its hash alone is stored. */
 export async function addKey(
-  { store, clock }: Services,
+  services: Services,
   { name, role, user, scopes, expiresAt, by }: NewKey,
 ): Promise<{ key: KeyDoc; token: string }> {
+  const { store, clock } = services;
   if (!/^[\p{L}\p{N}._@+-]{1,60}$/u.test(name))
     throw new UsageError('A key has a name of 1 to 60 letters, digits and . _ @ + -; nothing was changed.');
   if ((role === undefined) === (user === undefined))
@@ -42,6 +44,8 @@ export async function addKey(
     throw new UsageError(
       'A key needs a scope; nothing was changed. `read` allows to read everything that its role sees.',
     );
+  if (expiresAt && expiresAt <= clock.now())
+    throw new UsageError('A key that is over already opens nothing; nothing was changed. Give a later date.');
   const secret = newToken();
   const key: KeyDoc = {
     _id: `k${randomBytes(6).toString('hex')}`,
@@ -55,7 +59,10 @@ export async function addKey(
     ...(expiresAt && { expiresAt }),
   };
   try {
-    await store.keys.insertOne(key);
+    await audited(services, { step: 'access', by, why: 'keys add' }, async (session) => {
+      await store.keys.insertOne(key, { session });
+      return { result: undefined, detail: { key: key._id, after: shown(key) } };
+    });
   } catch (error) {
     if (isDuplicateKey(error))
       throw new UsageError(`A key named ${name} exists already, or existed; nothing was changed. Choose another name.`);
@@ -64,19 +71,27 @@ export async function addKey(
   return { key, token: `muster_${key._id}_${secret}` };
 }
 
+/** What of a key stands in the audit. */
+function shown({ name, role, user, scopes, expiresAt }: KeyDoc) {
+  return { name, ...(role && { role }), ...(user !== undefined && { user }), scopes, ...(expiresAt && { expiresAt }) };
+}
+
 export function listKeys(store: Store): Promise<KeyDoc[]> {
   return store.keys.find().sort({ name: 1 }).toArray();
 }
 
 /** Ends a key, named by its id or name. */
-export async function revokeKey({ store, clock }: Services, text: string): Promise<KeyDoc> {
-  const key = await store.keys.findOneAndUpdate(
-    { $or: [{ _id: text }, { name: text }], revokedAt: { $exists: false } },
-    { $set: { revokedAt: clock.now() } },
-    { returnDocument: 'after' },
-  );
-  if (!key) throw new NotFound(`There is no key ${text}; nothing was changed. \`muster keys list\` lists them.`);
-  return key;
+export async function revokeKey(services: Services, text: string, by: string): Promise<KeyDoc> {
+  const { store, clock } = services;
+  return audited(services, { step: 'access', by, why: 'keys revoke' }, async (session) => {
+    const key = await store.keys.findOneAndUpdate(
+      { $or: [{ _id: text }, { name: text }], revokedAt: { $exists: false } },
+      { $set: { revokedAt: clock.now() } },
+      { returnDocument: 'after', session },
+    );
+    if (!key) throw new NotFound(`There is no key ${text}; nothing was changed. \`muster keys list\` lists them.`);
+    return { result: key, detail: { key: key._id, before: shown(key), after: null } };
+  });
 }
 
 /** How often the last use of a key is written, ms. */

@@ -320,7 +320,7 @@ export interface SendingDoc extends Delivery {
   linked?: boolean;
 }
 
-/** A named part of the environment. Names that groups, courses or users bear are subenvironments as well. */
+/** A named part of the environment. */
 export interface SubenvironmentDoc {
   _id: string;
   createdAt: Date;
@@ -365,6 +365,12 @@ export interface SessionDoc {
   createdAt: Date;
   seenAt: Date;
   expiresAt: Date;
+}
+/** Tries to log in that failed, of one stretch of time, until the audit tells of them. */
+export interface FailedLogInsDoc {
+  /** `user` null: of names that no user has, and of links and providers. */
+  _id: { since: Date; user: string | null };
+  count: number;
 }
 /** A one-time link by which a user sets a password; `user` null = by which the first administrator is made. */
 export interface LinkDoc {
@@ -760,6 +766,7 @@ function schemas() {
   );
   sessions.index({ expiresAt: 1 }, { expireAfterSeconds: 0 });
   sessions.index({ user: 1 });
+  const failedLogIns = new Schema({ _id: Mixed, count: Number }, { ...options, collection: 'failedLogIns' });
   const links = new Schema({ _id: String, user: String, expiresAt: Date }, { ...options, collection: 'links' });
   links.index({ expiresAt: 1 }, { expireAfterSeconds: 0 });
   const idempotency = new Schema(
@@ -792,6 +799,7 @@ function schemas() {
     users,
     keys,
     sessions,
+    failedLogIns,
     links,
     idempotency,
   };

@@ -1,3 +1,4 @@
+import { audited } from './audited.ts';
 import type { SessionDoc, UserDoc } from './models.ts';
 import { checkPassword } from './passwords.ts';
 import type { Services } from './services.ts';
@@ -23,17 +24,19 @@ export async function logIn(
 ): Promise<(OpenSession & { token: string }) | undefined> {
   const user = await readUser(services.store, login);
   const right = await checkPassword(password, user?.password);
-  return user && right ? openSession(services, user, before) : undefined;
+  return user && right ? openSession(services, user, { method: 'password', before }) : undefined;
 }
+
+/** How somebody has proved who he is. */
+export type LogInMethod = 'password' | 'link' | 'oidc';
 
 /** Opens a session of a user who has proved who he is; the one that the browser had `before` ends (rotation). */
 export async function openSession(
   services: Services,
   user: UserDoc,
-  before?: string,
+  { method, before }: { method: LogInMethod; before?: string | undefined },
 ): Promise<OpenSession & { token: string }> {
   const { store, clock } = services;
-  if (before !== undefined) await logOut(services, before);
   const token = newToken();
   const now = clock.now();
   const session: SessionDoc = {
@@ -44,8 +47,11 @@ export async function openSession(
     seenAt: now,
     expiresAt: new Date(now.getTime() + ABSOLUTE),
   };
-  await store.sessions.insertOne(session);
-  return { session, user, token };
+  return audited(services, { step: 'access', by: `user:${user._id}`, why: 'log-in' }, async (transaction) => {
+    if (before !== undefined) await store.sessions.deleteOne({ _id: hashToken(before) }, { session: transaction });
+    await store.sessions.insertOne(session, { session: transaction });
+    return { result: { session, user, token }, detail: { method, role: user.role } };
+  });
 }
 
 /** The session of a cookie's token, with its user as stored now; undefined where it has ended. */
@@ -61,6 +67,9 @@ export async function sessionOf({ store, clock }: Services, token: string): Prom
   return { session, user };
 }
 
-export async function logOut({ store }: Services, token: string): Promise<void> {
-  await store.sessions.deleteOne({ _id: hashToken(token) });
+export async function logOut(services: Services, token: string, by: string): Promise<void> {
+  await audited(services, { step: 'access', by, why: 'log-out' }, async (session) => {
+    const { deletedCount } = await services.store.sessions.deleteOne({ _id: hashToken(token) }, { session });
+    return { result: undefined, detail: deletedCount > 0 ? {} : null };
+  });
 }

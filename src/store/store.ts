@@ -7,6 +7,7 @@ import {
   type CourseDoc,
   defineModels,
   type ErasureDoc,
+  type FailedLogInsDoc,
   type FeedDoc,
   type GroupDoc,
   type IdempotencyDoc,
@@ -60,6 +61,7 @@ export interface Store {
   readonly users: mongo.Collection<UserDoc>;
   readonly keys: mongo.Collection<KeyDoc>;
   readonly sessions: mongo.Collection<SessionDoc>;
+  readonly failedLogIns: mongo.Collection<FailedLogInsDoc>;
   readonly links: mongo.Collection<LinkDoc>;
   readonly idempotency: mongo.Collection<IdempotencyDoc>;
   /**
@@ -138,6 +140,7 @@ function makeStore(connection: Connection, nameOf: (name: Name) => string): Stor
     users: collection<UserDoc>('users'),
     keys: collection<KeyDoc>('keys'),
     sessions: collection<SessionDoc>('sessions'),
+    failedLogIns: collection<FailedLogInsDoc>('failedLogIns'),
     links: collection<LinkDoc>('links'),
     idempotency: collection<IdempotencyDoc>('idempotency'),
     erasures: collection<ErasureDoc>('erasures'),

@@ -1,10 +1,13 @@
+import { isDeepStrictEqual } from 'node:util';
 import { ChangedMeanwhile, NotFound, UsageError } from '../domain/errors.ts';
 import type { Role } from '../domain/role.ts';
+import { audited } from './audited.ts';
 import { isDuplicateKey } from './failures.ts';
 import type { UserDoc } from './models.ts';
 import { hashPassword } from './passwords.ts';
 import type { Services } from './services.ts';
-import type { Store } from './store.ts';
+import { type Session, type Store, within } from './store.ts';
+import { madeSubenvironments } from './subenvironments.ts';
 import { hashToken, newToken } from './tokens.ts';
 
 /** For how long a one-time link may be used, ms. */
@@ -17,8 +20,8 @@ export function loginKey(login: string): string {
 }
 
 /** The user, unless revoked. */
-export async function readUser(store: Store, login: string): Promise<UserDoc | null> {
-  return store.users.findOne({ _id: loginKey(login), revokedAt: { $exists: false } });
+export async function readUser(store: Store, login: string, session?: Session): Promise<UserDoc | null> {
+  return store.users.findOne({ _id: loginKey(login), revokedAt: { $exists: false } }, within(session));
 }
 
 export function listUsers(store: Store): Promise<UserDoc[]> {
@@ -34,23 +37,35 @@ export interface NewUser {
   readonly by: string;
 }
 
-/** Adds a user without a password: `linkFor` gives the one-time link by which it is set. */
+/**
+ * Adds a user without a password: `linkFor` gives the one-time link by which it is set. A name that was revoked is given
+ * anew, without what the user had before, but not by the log-in service: whom an administrator has shut out stays out.
+ */
 export async function addUser(
   services: Services,
   { login, name, role, subenvironments = [], identity, by }: NewUser,
 ): Promise<UserDoc> {
+  const { store } = services;
   const user = {
     ...userOf(services, { login, role, by, name: name ?? login, subenvironments }),
     ...(identity && { identity }),
   };
+  const { _id } = user;
+  const exists = new UsageError(`User ${_id} exists already; nothing was changed.`);
   try {
-    await services.store.users.insertOne(user);
+    return await audited(services, { ...ACCESS, by, why: 'users add' }, async (session) => {
+      const before = await store.users.findOne({ _id }, { session });
+      if (before && (!before.revokedAt || identity)) throw exists;
+      user.subenvironments = await madeSubenvironments(store, user.subenvironments, { session });
+      await store.users.replaceOne({ _id }, user, { upsert: true, session });
+      return { result: user, detail: { user: _id, before: null, after: shown(user) } };
+    });
   } catch (error) {
-    if (isDuplicateKey(error)) throw new UsageError(`User ${user._id} exists already; nothing was changed.`);
-    throw error;
+    throw isDuplicateKey(error) ? exists : error;
   }
-  return user;
 }
+
+const ACCESS = { step: 'access' } as const;
 
 function userOf(
   { clock }: Services,
@@ -78,21 +93,34 @@ export interface UserEdit {
  * Changes a user; open sessions see it with their next request. `asRead`: the user that the change stands on.
  * @throws {ChangedMeanwhile} where it is another by now.
  */
-export async function editUser({ store }: Services, login: string, edit: UserEdit, asRead?: UserDoc): Promise<UserDoc> {
-  const { identity, ...set } = edit;
-  const { identity: tied, ...user } = await existing(store, login);
-  const next = { role: user.role, subenvironments: user.subenvironments, ...set };
-  const subenvironments = next.role === 'reseller' ? [...next.subenvironments] : [];
-  return store.transaction(async (session) => {
-    const { matchedCount } = await store.users.updateOne(
-      { _id: user._id, revokedAt: { $exists: false }, ...(asRead && shown(asRead)) },
-      { $set: { ...set, role: next.role, subenvironments }, ...(identity === null && { $unset: { identity: '' } }) },
+export async function editUser(
+  services: Services,
+  login: string,
+  { identity, ...set }: UserEdit,
+  { by, asRead }: { by: string; asRead?: UserDoc | undefined },
+): Promise<UserDoc> {
+  const { store } = services;
+  return audited(services, { ...ACCESS, by, why: 'users edit' }, async (session) => {
+    const user = await existing(store, login, session);
+    if (asRead && !isDeepStrictEqual(shown(user), shown(asRead))) throw new ChangedMeanwhile('user');
+    const next = { ...shown(user), ...set };
+    const known = user.subenvironments;
+    const given = next.role === 'reseller' ? next.subenvironments : [];
+    const after = { ...next, subenvironments: await madeSubenvironments(store, given, { known, session }) };
+    const { identity: tied, ...rest } = user;
+    const forgets = identity === null && tied !== undefined;
+    await store.users.updateOne(
+      { _id: user._id },
+      { $set: after, ...(forgets && { $unset: { identity: '' } }) },
       { session },
     );
-    if (matchedCount === 0) throw asRead ? new ChangedMeanwhile('user') : missing(login);
     if (user.role === 'administrator') await refuseLast(store, user._id, session);
-    const kept = identity === null ? undefined : tied;
-    return { ...user, ...(kept && { identity: kept }), ...set, role: next.role, subenvironments };
+    const detail = { user: user._id, before: shown(user), after, ...(forgets && { identity: null }) };
+    const changed = forgets || !isDeepStrictEqual(after, shown(user));
+    return {
+      result: { ...rest, ...(tied && !forgets && { identity: tied }), ...after },
+      detail: changed ? detail : null,
+    };
   });
 }
 
@@ -102,28 +130,26 @@ function shown({ name, role, subenvironments }: UserDoc) {
 }
 
 /** Takes a user's access away: sessions, links and keys of the user end at once. The name stays for the audit. */
-export async function revokeUser({ store, clock }: Services, login: string): Promise<void> {
-  const { _id, role } = await existing(store, login);
-  const now = clock.now();
-  await store.transaction(async (session) => {
+export async function revokeUser(services: Services, login: string, by: string): Promise<void> {
+  const { store, clock } = services;
+  await audited(services, { ...ACCESS, by, why: 'users revoke' }, async (session) => {
+    const user = await existing(store, login, session);
+    const { _id } = user;
+    const now = clock.now();
     await store.users.updateOne({ _id }, { $set: { revokedAt: now }, $unset: { password: '' } }, { session });
-    if (role === 'administrator') await refuseLast(store, _id, session);
+    if (user.role === 'administrator') await refuseLast(store, _id, session);
     await store.sessions.deleteMany({ user: _id }, { session });
     await store.links.deleteMany({ user: _id }, { session });
-    await store.keys.updateMany(
-      { user: _id, revokedAt: { $exists: false } },
-      { $set: { revokedAt: now } },
-      { session },
-    );
+    const mine = { user: _id, revokedAt: { $exists: false } };
+    const keys = await store.keys.find(mine, { session, projection: { name: 1 } }).toArray();
+    await store.keys.updateMany(mine, { $set: { revokedAt: now } }, { session });
+    const detail = { user: _id, before: shown(user), after: null, keys: keys.map(({ name }) => name) };
+    return { result: undefined, detail };
   });
 }
 
 /** Somebody must remain who may do everything. */
-async function refuseLast(
-  store: Store,
-  login: string,
-  session: Parameters<Parameters<Store['transaction']>[0]>[0],
-): Promise<void> {
+async function refuseLast(store: Store, login: string, session: Session): Promise<void> {
   // Written, so that two who take each other's role away at once conflict.
   await store.meta.updateOne({ _id: 'users' }, { $inc: { revision: 1 } }, { upsert: true, session });
   const left = await store.users.findOne({ role: 'administrator', revokedAt: { $exists: false } }, { session });
@@ -131,12 +157,20 @@ async function refuseLast(
     throw new UsageError(`User ${login} is the last administrator; nothing was changed. Make another one first.`);
 }
 
-/** A one-time link's token, by which the user sets a password; null = for the first administrator. Older ones end. */
-export async function linkFor({ store, clock }: Services, login: string | null): Promise<string> {
-  const user = login === null ? null : (await existing(store, login))._id;
+/** A one-time link's token, by which the user sets a password. Older ones end. */
+export async function linkFor(services: Services, login: string, by: string): Promise<string> {
+  const { store } = services;
+  return audited(services, { ...ACCESS, by, why: 'users link' }, async (session) => {
+    const { _id: user } = await existing(store, login, session);
+    return { result: await newLink(services, user, session), detail: { user } };
+  });
+}
+
+async function newLink({ store, clock }: Services, user: string | null, session: Session): Promise<string> {
   const token = newToken();
-  await store.links.deleteMany({ user });
-  await store.links.insertOne({ _id: hashToken(token), user, expiresAt: new Date(clock.now().getTime() + LINK) });
+  await store.links.deleteMany({ user }, { session });
+  const expiresAt = new Date(clock.now().getTime() + LINK);
+  await store.links.insertOne({ _id: hashToken(token), user, expiresAt }, { session });
   return token;
 }
 
@@ -158,12 +192,18 @@ export async function useLink(services: Services, { token, login, password }: Li
   }
   const _id = hashToken(token);
   const gone = new NotFound('The link was used, or is too old; nothing was changed. Ask for a new one.');
-  if (!(await store.links.findOne({ _id, expiresAt: { $gt: clock.now() } }))) throw gone;
+  const found = await store.links.findOne({ _id, expiresAt: { $gt: clock.now() } });
+  if (!found) throw gone;
   const hash = await hashPassword(password);
-  return store.transaction(async (session) => {
+  const entry =
+    found.user === null ? { by: FIRST_LINK, why: 'users add' } : { by: `user:${found.user}`, why: 'users password' };
+  return audited(services, { ...ACCESS, ...entry }, async (session) => {
     const link = await store.links.findOneAndDelete({ _id, expiresAt: { $gt: clock.now() } }, { session });
     if (!link) throw gone;
-    if (link.user === null) return firstAdministrator(services, login, hash, session);
+    if (link.user === null) {
+      const user = await firstAdministrator(services, login, hash, session);
+      return { result: user, detail: { user: user._id, before: null, after: shown(user) } };
+    }
     const user = await store.users.findOneAndUpdate(
       { _id: link.user, revokedAt: { $exists: false } },
       { $set: { password: hash } },
@@ -171,15 +211,17 @@ export async function useLink(services: Services, { token, login, password }: Li
     );
     if (!user) throw gone;
     await store.sessions.deleteMany({ user: user._id }, { session });
-    return user;
+    return { result: user, detail: { user: user._id } };
   });
 }
+
+const FIRST_LINK = 'first link';
 
 async function firstAdministrator(
   services: Services,
   login: string | undefined,
   password: string,
-  session: Parameters<Parameters<Store['transaction']>[0]>[0],
+  session: Session,
 ): Promise<UserDoc> {
   const { store } = services;
   if (login === undefined) throw new UsageError('The first administrator needs a login name; nothing was changed.');
@@ -187,7 +229,7 @@ async function firstAdministrator(
     throw new NotFound('There is an administrator already; nothing was changed. Ask for a link of your own.');
   }
   const user = {
-    ...userOf(services, { login, name: login, role: 'administrator', subenvironments: [], by: 'first link' }),
+    ...userOf(services, { login, name: login, role: 'administrator', subenvironments: [], by: FIRST_LINK }),
     password,
   };
   await store.users.replaceOne({ _id: user._id }, user, { upsert: true, session });
@@ -200,11 +242,11 @@ const CAN_LOG_IN = { $or: [{ password: { $exists: true } }, { identity: { $exist
 /** A token for the first administrator's link, where nobody can log in yet. */
 export async function firstLink(services: Services): Promise<string | undefined> {
   const someone = await services.store.users.findOne(CAN_LOG_IN, { projection: { _id: 1 } });
-  return someone ? undefined : linkFor(services, null);
+  return someone ? undefined : services.store.transaction((session) => newLink(services, null, session));
 }
 
-async function existing(store: Store, login: string): Promise<UserDoc> {
-  const user = await readUser(store, login);
+async function existing(store: Store, login: string, session: Session): Promise<UserDoc> {
+  const user = await readUser(store, login, session);
   if (!user) throw missing(login);
   return user;
 }

@@ -31,6 +31,7 @@ export function addGroupEdits(groups: Command, cli: Cli): void {
       .option('--external-id <id>', 'its External ID; needed to import learners into it')
       .option('--parent <group>', 'the group that it lies in')
       .option('--instructor <name...>', 'who instructs it')
+      .option('--subenvironment <name...>', 'the subenvironments that it is linked to')
       .action((name: string, options: CreateOptions) => create(cli, name, options)),
     'muster groups create "Sector A" --external-id sector-a --parent all',
   );
@@ -40,8 +41,11 @@ export function addGroupEdits(groups: Command, cli: Cli): void {
       .description('changes the name, External ID, instructors or subenvironments of a group')
       .option('--name <name>', 'a new name')
       .option('--external-id <id>', 'a new External ID; "" takes it away')
-      .option('--instructor <name...>', 'who instructs it, in place of those before')
-      .option('--subenvironment <name...>', 'the subenvironments that it is linked to, in place of those before')
+      .option('--instructor <name...>', 'who instructs it, in place of those before; "" for nobody')
+      .option(
+        '--subenvironment <name...>',
+        'the subenvironments that it is linked to, in place of those before; "" for none',
+      )
       .action((text: string, options: EditOptions) => edit(cli, text, options)),
     'muster groups edit sector-a --name "Sector A (north)"',
   );
@@ -95,19 +99,27 @@ interface CreateOptions extends JsonOption {
   readonly externalId?: string;
   readonly parent?: string;
   readonly instructor?: string[];
+  readonly subenvironment?: string[];
 }
 
-async function create(cli: Cli, name: string, { json, externalId, parent, instructor }: CreateOptions): Promise<void> {
+async function create(cli: Cli, name: string, options: CreateOptions): Promise<void> {
+  const { json, externalId, parent, instructor, subenvironment } = options;
   const { services, store } = await cli.open();
   const id = await createGroup(services, {
     name,
     ...(externalId !== undefined && { externalId: newExternalId(externalId) }),
     ...(parent !== undefined && { parent: (await groupOf(store, parent)).id }),
-    ...(instructor && { instructors: instructor }),
+    ...(instructor && { instructors: named(instructor) }),
+    ...(subenvironment && { subenvironments: named(subenvironment) }),
     by: cli.by,
   });
   const view = await viewGroup(services, await groupOf(store, `id:${id}`));
   cli.out.show(json, view, () => `Group ${view.externalId ?? view.id} (${view.name}) was created.`);
+}
+
+/** `""` names nobody. */
+function named(texts: readonly string[]): string[] {
+  return texts.filter((text) => text !== '');
 }
 
 interface EditOptions extends JsonOption {
@@ -126,8 +138,8 @@ async function edit(
   const set: GroupEdit = {
     ...(name !== undefined && { name }),
     ...(externalId !== undefined && { externalId: externalId === '' ? null : newExternalId(externalId) }),
-    ...(instructor && { instructors: instructor }),
-    ...(subenvironment && { subenvironments: subenvironment }),
+    ...(instructor && { instructors: named(instructor) }),
+    ...(subenvironment && { subenvironments: named(subenvironment) }),
   };
   if (Object.keys(set).length === 0) {
     throw new UsageError(

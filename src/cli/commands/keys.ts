@@ -47,7 +47,7 @@ export function addKeys(program: Command, cli: Cli): void {
       .command('revoke <key>')
       .description('ends a key')
       .action(async (text: string, { json }: JsonOption) => {
-        const key = viewKey(await revokeKey((await cli.open()).services, text));
+        const key = viewKey(await revokeKey((await cli.open()).services, text, cli.by));
         cli.out.show(json, key, () => `Key ${key.name} was revoked.`);
       }),
     'muster keys revoke nightly',

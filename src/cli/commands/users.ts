@@ -64,7 +64,7 @@ export function addUsers(program: Command, cli: Cli): void {
       .command('revoke <login>')
       .description("takes a person's access away: sessions and keys end at once")
       .action(async (login: string, { json }: JsonOption) => {
-        await revokeUser((await cli.open()).services, login);
+        await revokeUser((await cli.open()).services, login, cli.by);
         cli.out.show(json, { login, revoked: true }, () => `${login} has no access any more.`);
       }),
     'muster users revoke jansen@example.org',
@@ -80,7 +80,7 @@ async function add(cli: Cli, login: string, { json, name, role, subenvironment }
     ...(subenvironment && { subenvironments: subenvironment }),
     by: cli.by,
   });
-  const link = await linkFor(services, user._id);
+  const link = await linkFor(services, user._id, cli.by);
   cli.out.show(json, { ...viewUser(user), link }, () => `${user._id} was added as ${user.role}.\n${linkText(link)}`);
 }
 
@@ -101,8 +101,8 @@ async function edit(
       'Nothing to change was named; nothing was changed. Give --name, --role, --subenvironment, --link or --forget-identity.',
     );
   }
-  const user = await editUser(services, login, set);
-  const token = link ? await linkFor(services, user._id) : undefined;
+  const user = await editUser(services, login, set, { by: cli.by });
+  const token = link ? await linkFor(services, user._id, cli.by) : undefined;
   cli.out.show(
     json,
     { ...viewUser(user), ...(token && { link: token }) },

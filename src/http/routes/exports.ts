@@ -1,9 +1,9 @@
 import { Readable } from 'node:stream';
 import { z } from 'zod';
-import { audit, exported, groups, learners, subscriptions } from '../../run/views/exportTables.ts';
+import { audit, auditWithoutAccess, exported, groups, learners, subscriptions } from '../../run/views/exportTables.ts';
 import type { App } from '../app.ts';
 import type { HttpContext } from '../context.ts';
-import { may, OPERATORS } from '../principal.ts';
+import { ADMINISTRATORS, hasScope, may, OPERATORS } from '../principal.ts';
 import { PROBLEMS } from '../shapes/common.ts';
 
 const TYPES = { ndjson: 'application/x-ndjson', csv: 'text/csv' } as const;
@@ -25,12 +25,14 @@ export function exportRoutes(app: App, context: HttpContext): void {
         },
       },
     },
-    async ({ params: { kind }, query: { format } }, reply) => {
+    async ({ params: { kind }, query: { format }, principal }, reply) => {
+      const { access: users } = may('read', 'users', ADMINISTRATORS);
+      const seesAccess = users.roles.includes(principal.role) && hasScope(principal, users);
       const lines = {
         learners: () => exported(learners, format, context),
         groups: () => exported(groups, format, context),
         subscriptions: () => exported(subscriptions, format, context),
-        audit: () => exported(audit, format, context),
+        audit: () => exported(seesAccess ? audit : auditWithoutAccess, format, context),
       }[kind]();
       reply.type(TYPES[format]).header('content-disposition', `attachment; filename="${kind}.${format}"`);
       return reply.send(Readable.from(inChunks(lines)) as never);

@@ -103,13 +103,14 @@ export function groupRoutes(app: App, context: HttpContext): void {
       schema: { tags, summary: 'Creates a group', body: NewGroupShape, response: { 201: GroupShape, ...PROBLEMS } },
     },
     async ({ body, principal }, reply) => {
-      const { name, externalId, parent, instructors } = body;
+      const { name, externalId, parent, instructors, subenvironments } = body;
       const sight = await sightOf(context, principal);
       const id = await createGroup(context, {
         name,
         ...(externalId !== undefined && { externalId: clean(externalId) }),
         ...(parent !== undefined && { parent: groupIn(sight, parent).id }),
         ...(instructors && { instructors }),
+        ...(subenvironments && { subenvironments }),
         by: principal.by,
       });
       reply.code(201).header('location', `/api/v1/groups/id:${id}`);

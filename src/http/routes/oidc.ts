@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { CALLBACK } from '../../settings/oidc.ts';
+import { countFailedLogIn } from '../../store/failedLogIns.ts';
 import { userOfIdentity } from '../../store/identities.ts';
 import { openSession } from '../../store/sessions.ts';
 import type { App } from '../app.ts';
@@ -84,10 +85,11 @@ export function oidcRoutes(app: App, context: HttpContext): void {
         const user = await userOfIdentity(context, await provider.finish(request.query, attempt));
         if (typeof user === 'string') {
           log.warn({ reason: user }, 'log-in by the provider refused');
+          await countFailedLogIn(context);
           throw refused();
         }
         await right();
-        const { token } = await openSession(context, user, request.cookies[COOKIE]);
+        const { token } = await openSession(context, user, { method: 'oidc', before: request.cookies[COOKIE] });
         setSessionCookie(request, reply, token);
         log.info({ role: user.role }, 'logged in by the provider');
         return sendPage(reply, 200, 'You are logged in', '', attempt.to);

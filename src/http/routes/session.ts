@@ -1,4 +1,5 @@
 import { NotFound } from '../../domain/errors.ts';
+import { countFailedLogIn } from '../../store/failedLogIns.ts';
 import { logIn, logOut, openSession } from '../../store/sessions.ts';
 import { useLink } from '../../store/users.ts';
 import type { App } from '../app.ts';
@@ -11,11 +12,6 @@ import { countLogIn } from '../tries.ts';
 import { viewSession } from '../views.ts';
 
 const tags = ['session'];
-
-/** A link is a secret, so who holds a used one may be told so: there is no other name in it to be guessed. */
-function told(error: unknown): never {
-  throw error instanceof NotFound ? new HttpProblem(404, error.code, error.message) : error;
-}
 
 export function sessionRoutes(app: App, context: HttpContext): void {
   app.post(
@@ -32,7 +28,10 @@ export function sessionRoutes(app: App, context: HttpContext): void {
       const { body } = request;
       const right = await countLogIn(context, request, body.login);
       const open = await logIn(context, { ...body, before: request.cookies[COOKIE] });
-      if (!open) throw new HttpProblem(401, 'wrong-password', 'Login name or password are not right.');
+      if (!open) {
+        await countFailedLogIn(context, body.login);
+        throw new HttpProblem(401, 'wrong-password', 'Login name or password are not right.');
+      }
       await right();
       setSessionCookie(request, reply, open.token);
       return viewSession({ ...principalOfUser(open.user), csrf: open.session.csrf });
@@ -56,7 +55,7 @@ export function sessionRoutes(app: App, context: HttpContext): void {
     },
     async (request, reply) => {
       const token = request.cookies[COOKIE];
-      if (token !== undefined) await logOut(context, token);
+      if (token !== undefined) await logOut(context, token, request.principal.by);
       return reply.clearCookie(COOKIE, { path: '/' }).code(204).send();
     },
   );
@@ -74,9 +73,15 @@ export function sessionRoutes(app: App, context: HttpContext): void {
     async (request, reply) => {
       const { token, login, password } = request.body;
       const right = await countLogIn(context, request);
-      const user = await useLink(context, { token, password, ...(login !== undefined && { login }) }).catch(told);
+      const use = { token, password, ...(login !== undefined && { login }) };
+      const user = await useLink(context, use).catch(async (error: unknown) => {
+        if (!(error instanceof NotFound)) throw error;
+        await countFailedLogIn(context);
+        // A link is a secret, so who holds a used one may be told so: there is no other name in it to be guessed.
+        throw new HttpProblem(404, error.code, error.message);
+      });
       await right();
-      const open = await openSession(context, user, request.cookies[COOKIE]);
+      const open = await openSession(context, user, { method: 'link', before: request.cookies[COOKIE] });
       setSessionCookie(request, reply, open.token);
       return viewSession({ ...principalOfUser(user), csrf: open.session.csrf });
     },

@@ -51,7 +51,7 @@ export function userRoutes(app: App, context: HttpContext): void {
         ...(subenvironments && { subenvironments }),
         by: principal.by,
       });
-      return reply.code(201).send({ ...viewUser(user), link: await linkFor(context, user._id) });
+      return reply.code(201).send({ ...viewUser(user), link: await linkFor(context, user._id, principal.by) });
     },
   );
 
@@ -87,7 +87,7 @@ export function userRoutes(app: App, context: HttpContext): void {
         ...(subenvironments && { subenvironments }),
         ...(identity === null && { identity }),
       };
-      const view = viewUser(await editUser(context, stored._id, set, asRead));
+      const view = viewUser(await editUser(context, stored._id, set, { by: request.principal.by, asRead }));
       tagContent(reply, view);
       return view;
     },
@@ -104,7 +104,7 @@ export function userRoutes(app: App, context: HttpContext): void {
         response: { 200: z.object({ link: z.string() }), ...PROBLEMS },
       },
     },
-    async ({ params }) => ({ link: await linkFor(context, params.user) }),
+    async ({ params, principal }) => ({ link: await linkFor(context, params.user, principal.by) }),
   );
 
   app.delete(
@@ -118,8 +118,8 @@ export function userRoutes(app: App, context: HttpContext): void {
         response: { 204: Nothing, ...PROBLEMS },
       },
     },
-    async ({ params }, reply) => {
-      await revokeUser(context, params.user);
+    async ({ params, principal }, reply) => {
+      await revokeUser(context, params.user, principal.by);
       return reply.code(204).send();
     },
   );
@@ -178,8 +178,8 @@ export function keyRoutes(app: App, context: HttpContext): void {
         response: { 204: Nothing, ...PROBLEMS },
       },
     },
-    async ({ params }, reply) => {
-      await revokeKey(context, params.key);
+    async ({ params, principal }, reply) => {
+      await revokeKey(context, params.key, principal.by);
       return reply.code(204).send();
     },
   );

@@ -40,6 +40,7 @@ export const NewGroupShape = z.strictObject({
   externalId: NewExternalId.optional(),
   parent: Reference.optional(),
   instructors: Names.optional(),
+  subenvironments: Names.optional(),
 });
 /** Groups in any order; parents and courses by External ID. */
 export const GroupsImport = z.strictObject({

@@ -1,3 +1,4 @@
+import { OF_ACCESS } from '../../store/audited.ts';
 import type { BatchDoc } from '../../store/models.ts';
 import type { Services } from '../../store/services.ts';
 import { readCourses, readStructure } from '../../store/structure.ts';
@@ -23,13 +24,19 @@ export interface AuditView {
   })[];
   readonly subscriptions: readonly { readonly learner: string; readonly course: string; readonly event: string }[];
   readonly structure: readonly string[];
+  /** Of entries about access, subenvironments and reports: what was changed. Of others: what is not shown otherwise, such as a reason. */
+  readonly detail: unknown;
   readonly counts: Readonly<Record<string, number>>;
   readonly content: string | null;
   readonly hash: string | null;
 }
 
-/** Every audit entry: those of the chain in its order, then those that are not sealed yet. */
-export async function* exportAudit({ store }: Services): AsyncGenerator<AuditView> {
+/**
+ * Every audit entry: those of the chain in its order, then those that are not sealed yet. `access: false` leaves out those
+ * about users, keys and log-ins.
+ */
+export async function* exportAudit({ store }: Services, { access = true } = {}): AsyncGenerator<AuditView> {
+  const shown = access ? {} : { '_id.step': { $nin: OF_ACCESS } };
   const [structure, courses] = [await readStructure(store), await readCourses(store)];
   const nameOf = (id: number) => keyOf(structure.group(id as never) ?? { id });
   const changesOf = ({ changes }: Pick<BatchDoc, 'changes'>, of: ReadonlySet<number>): AuditView['changes'] =>
@@ -43,7 +50,7 @@ export async function* exportAudit({ store }: Services): AsyncGenerator<AuditVie
         rows: change.rows ?? [],
       }));
   for (const filter of [{ seq: { $gt: 0 } }, { seq: null }]) {
-    for await (const entry of store.audit.find(filter as never).sort({ seq: 1, at: 1, _id: 1 })) {
+    for await (const entry of store.audit.find({ ...filter, ...shown } as never).sort({ seq: 1, at: 1, _id: 1 })) {
       const { run, batch, step } = entry._id;
       const applied = /^(apply|retry-[0-9]+)$/.test(step) ? await store.batches.findOne({ _id: { run, batch } }) : null;
       const planned = (entry.instead ?? []).map(([from]) => from);
@@ -61,6 +68,7 @@ export async function* exportAudit({ store }: Services): AsyncGenerator<AuditVie
           events.map(({ course, kind }) => ({ learner: `id:${learner}`, course: keyIn(courses, course), event: kind })),
         ),
         structure: entry.groups ? structureLines(entry.detail as StructureDetail, structure, courses) : [],
+        detail: entry.groups ? null : (entry.detail ?? null),
         counts: entry.counts,
         content: entry.content ?? null,
         hash: entry.hash ?? null,

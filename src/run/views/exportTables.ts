@@ -81,8 +81,15 @@ export const audit: ExportKind<AuditView> = {
     ['changes', ({ changes }) => JSON.stringify(changes)],
     ['subscriptions', ({ subscriptions: events }) => JSON.stringify(events)],
     ['structure', ({ structure }) => structure.join('; ')],
+    ['detail', ({ detail }) => (detail === null ? null : JSON.stringify(detail))],
     ['hash', ({ hash }) => hash],
   ],
+};
+
+/** The audit for those who may not read users and keys. */
+export const auditWithoutAccess: ExportKind<AuditView> = {
+  ...audit,
+  items: (services) => exportAudit(services, { access: false }),
 };
 
 function coursesOf(of: LearnerView['subscriptions'], wanted: 'active' | 'expired'): string {

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { CourseId, LearnerId } from '../../domain/ids.ts';
 import type { Course, Group, Structure } from '../../domain/structure.ts';
 import type { AuditDoc, RunDoc } from '../../store/models.ts';
@@ -87,8 +88,21 @@ export function structureLines(
       ...(before && before.parent !== after.parent
         ? [`${group} moved from ${parentOf(before)} to ${parentOf(after)}`]
         : []),
+      ...(before && before.externalId !== after.externalId
+        ? [
+            `${group} had ${before.externalId === undefined ? 'no External ID' : `the External ID ${before.externalId}`}`,
+          ]
+        : []),
+      ...listLine(group, 'instructors', before?.instructors, after.instructors),
+      ...listLine(group, 'subenvironments', before?.subenvironments, after.subenvironments),
       ...linked.map((course) => `${keyIn(courses, course)} linked to ${group}`),
       ...unlinked.map((course) => `${keyIn(courses, course)} unlinked from ${group}`),
     ];
   });
+}
+
+function listLine(group: string, what: string, before: readonly string[] = [], after: readonly string[]): string[] {
+  if (isDeepStrictEqual(before, after)) return [];
+  const said = (names: readonly string[]) => names.join(', ') || 'none';
+  return [`${what} of ${group}: ${said(before)} before, ${said(after)} now`];
 }

@@ -206,6 +206,7 @@ beforeAll(async () => {
   await muster.import(`${header}own-learner,,,,A,own-group;foreign-group\n`);
   previewed = (await muster.import(`${header}own-learner,,,,A,own-group\n`, { preview: true })).run;
   const admin = await api.key('administrator');
+  await api.subenvironments('sub-own', 'sub-foreign');
   for (const [group, edit] of [
     ['own-group', { instructors: ['Ines@example.org'], subenvironments: ['sub-own'] }],
     ['second-own-group', { subenvironments: ['sub-own', 'sub-foreign'] }],

@@ -39,8 +39,18 @@ export class TestApi {
     return (await addKey(this.context, { name: `test-${this.#keys}`, role, scopes, by: 'test' })).token;
   }
 
+  /** Makes those that are not there yet. */
+  async subenvironments(...names: readonly string[]): Promise<void> {
+    const { subenvironments } = this.muster.store;
+    for (const _id of names) {
+      const made = { createdAt: this.context.clock.now(), createdBy: 'test' };
+      await subenvironments.updateOne({ _id }, { $setOnInsert: made }, { upsert: true });
+    }
+  }
+
   /** A key of a user of the role. */
   async keyOf(role: Role, login: string, subenvironments: readonly string[] = []): Promise<string> {
+    await this.subenvironments(...subenvironments);
     if (!(await readUser(this.muster.store, login)))
       await addUser(this.context, { login, role, subenvironments, by: 'test' });
     this.#keys += 1;

@@ -29,6 +29,7 @@ beforeAll(async () => {
     `${header}1,one@example.org,Ann,One,A,own;foreign\n2,two@example.org,Bob,Two,A,foreign\n3,three@example.org,Cas,Three,A,below\n4,four@example.org,Dee,Four,A,below\n`,
   );
   keys.administrator = await api.key('administrator');
+  await api.subenvironments('north', 'south');
   for (const [group, edit] of [
     ['own', { instructors: ['ines@example.org'], subenvironments: ['north'] }],
     ['foreign', { instructors: ['other@example.org'], subenvironments: ['south'] }],

@@ -5,6 +5,18 @@ const muster = useCommandLine();
 
 describe('muster users', () => {
   test('adds a person with a one-time link, and lists, edits and revokes', async () => {
+    const slip = await muster.call([
+      'users',
+      'add',
+      'jansen@example.org',
+      '--role',
+      'reseller',
+      '--subenvironment',
+      'nort',
+    ]);
+    expect(slip.stderr).toContain('Make it first: muster subenvironments create "nort"');
+    await muster.run('subenvironments create north');
+    await muster.run('subenvironments create south');
     const added = await muster.json<{ link: string }>(
       'users add Jansen@example.org --role reseller --subenvironment north south',
     );

@@ -136,7 +136,7 @@ describe('OIDC log-in', () => {
 
   test('says the same to whoever is not let in, known or not, and opens nothing', async () => {
     await addUser(api.context, { login: 'rik@example.org', role: 'operator', by: 'test' });
-    await revokeUser(api.context, 'rik@example.org');
+    await revokeUser(api.context, 'rik@example.org', 'test');
     await addUser(api.context, { login: 'eve@example.org', role: 'operator', by: 'test' });
     const answers = [];
     for (const [account, about] of [
@@ -267,7 +267,7 @@ describe('a role claim', () => {
 
   test('does not take the last administrator away, and lets nobody in by it', async () => {
     for (const { _id } of await api.muster.store.users.find({ role: 'administrator' }).toArray())
-      if (_id !== 'root') await editUser(api.context, _id, { role: 'operator' });
+      if (_id !== 'root') await editUser(api.context, _id, { role: 'operator' }, { by: 'test' });
     await api.muster.store.users.updateOne({ _id: 'root' }, { $set: { role: 'operator' } });
     const about = { email: 'last@example.org', email_verified: true };
     const browser = await person('last', { ...about, groups: ['Muster Admins'] });

@@ -47,7 +47,7 @@ test('nothing can be changed by them', async () => {
 
 test('a session opens them, as a browser does', async () => {
   const user = await addUser(api.context, { login: 'ada', role: 'administrator', by: 'test' });
-  const { token, session } = await openSession(api.context, user);
+  const { token, session } = await openSession(api.context, user, { method: 'password' });
   const cookie = `muster_session=${token}`;
   answered(200, await api.ask(undefined, 'GET', '/admin/queues/queue/apply', undefined, { cookie }));
   const counts = await api.ask(undefined, 'GET', '/admin/queues/api/queues?activeQueue=apply', undefined, { cookie });

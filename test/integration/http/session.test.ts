@@ -32,7 +32,7 @@ const asBrowser = ({ cookie, csrf }: LoggedIn, withToken = true): Record<string,
 /** A session of a new user, without the cost of a password. */
 async function sessionOf(login: string): Promise<LoggedIn> {
   const user = await addUser(api.context, { login, role: 'administrator', by: 'test' });
-  const { token, session } = await openSession(api.context, user);
+  const { token, session } = await openSession(api.context, user, { method: 'password' });
   return { cookie: `muster_session=${token}`, csrf: session.csrf };
 }
 
@@ -149,7 +149,7 @@ describe('a session', () => {
     answered(204, await api.ask(undefined, 'DELETE', 'session', undefined, asBrowser(one)));
     answered(401, await api.ask(undefined, 'GET', 'session', undefined, asBrowser(one)));
     const two = await sessionOf('bea');
-    await revokeUser(api.context, 'bea');
+    await revokeUser(api.context, 'bea', 'test');
     expect((await api.ask(undefined, 'GET', 'session', undefined, asBrowser(two))).statusCode).toBe(401);
   });
 
@@ -228,7 +228,7 @@ describe('API keys', () => {
     answered(401, await api.ask(token, 'GET', 'runs'));
     const mine = await api.keyOf('operator', 'eef');
     answered(200, await api.ask(mine, 'GET', 'runs'));
-    await revokeUser(api.context, 'eef');
+    await revokeUser(api.context, 'eef', 'test');
     expect((await api.ask(mine, 'GET', 'runs')).statusCode).toBe(401);
   });
 

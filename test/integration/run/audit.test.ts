@@ -1,8 +1,9 @@
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { LearnerId } from '../../../src/domain/ids.ts';
+import type { ExternalId, LearnerId } from '../../../src/domain/ids.ts';
 import { grantCourse } from '../../../src/run/grants.ts';
 import { addMembers, editLearner, moveLearner, removeMembers } from '../../../src/run/memberships.ts';
-import { addCourse, linkCourses, unlinkCourses } from '../../../src/run/structureChange.ts';
+import { addCourse, editGroup, type GroupEdit, linkCourses, unlinkCourses } from '../../../src/run/structureChange.ts';
+import { createSubenvironment } from '../../../src/run/subenvironments.ts';
 import { verify } from '../../../src/run/verify.ts';
 import { membersAt, viewLearnerAt } from '../../../src/run/views/asOf.ts';
 import { type AuditView, exportAudit } from '../../../src/run/views/auditExport.ts';
@@ -113,6 +114,25 @@ describe('R28: the audit answers', () => {
       structure: ['welcome unlinked from all'],
     });
     await linkCourses(muster.context, { ...options, by });
+  });
+
+  test('every field of a group that is edited', async () => {
+    const lone = await muster.group('lone');
+    await createSubenvironment(muster.context, { name: 'north', by });
+    const edit = (set: GroupEdit) => editGroup(muster.context, { group: lone, set, by });
+    await edit({ instructors: ['ines@example.org'] });
+    await edit({ instructors: [], subenvironments: ['north'] });
+    await edit({ externalId: 'alone' as ExternalId });
+    await edit({ externalId: 'lone' as ExternalId, subenvironments: [] });
+    const said = [];
+    for await (const { why, structure } of exportAudit(muster.context)) if (why === 'groups edit') said.push(structure);
+    const of = (what: string, before: string, now: string) => `${what}: ${before} before, ${now} now`;
+    expect(said).toEqual([
+      [of('instructors of lone', 'none', 'ines@example.org')],
+      [of('instructors of lone', 'ines@example.org', 'none'), of('subenvironments of lone', 'none', 'north')],
+      ['alone had the External ID lone'],
+      ['lone had the External ID alone', of('subenvironments of lone', 'north', 'none')],
+    ]);
   });
 
   test('how a learner and a group were as of a date', async () => {

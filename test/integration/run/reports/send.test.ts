@@ -167,7 +167,7 @@ describe('a report that is to be sent', () => {
     await ask(report);
     await deliver();
     expect(partsOf(mailServer.mails[0]?.text).attached).toBe('Learner,Last name\r\na,Éclair\r\n');
-    await editUser(muster.context, login, { role: 'reseller' });
+    await editUser(muster.context, login, { role: 'reseller' }, { by: 'test' });
     muster.clock.forward(HOUR);
     await ask(report);
     await deliver();
