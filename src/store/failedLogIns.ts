@@ -24,13 +24,12 @@ export async function countFailedLogIn({ store, clock }: Services, login?: strin
 export async function auditFailedLogIns(services: Services): Promise<void> {
   const { store, clock } = services;
   const before = new Date(clock.now().getTime() - STRETCH);
-  const over = { '_id.since': { $lte: before } } as never;
-  const oldest = await store.failedLogIns.findOne(over, { sort: { _id: 1 } });
+  const oldest = await store.failedLogIns.findOne({ '_id.since': { $lte: before } }, { sort: { _id: 1 } });
   if (!oldest) return;
   const { since } = oldest._id;
   await audited(services, { step: 'access', by: 'log-in', why: 'log-ins failed' }, async (session) => {
-    const found = await store.failedLogIns.find({ '_id.since': since } as never, { session }).toArray();
-    await store.failedLogIns.deleteMany({ '_id.since': since } as never, { session });
+    const found = await store.failedLogIns.find({ '_id.since': since }, { session }).toArray();
+    await store.failedLogIns.deleteMany({ '_id.since': since }, { session });
     return { result: undefined, detail: found.length > 0 ? detailOf(since, found) : null };
   });
 }
