@@ -9,6 +9,7 @@ import { Queues } from '../queue/queues.ts';
 import { connectRedis } from '../queue/redis.ts';
 import { checkRedis } from '../queue/serverCheck.ts';
 import { startWorkers } from '../queue/workers.ts';
+import { dropTables } from '../run/advance.ts';
 import { continueErasures } from '../run/erase.ts';
 import { sendReports } from '../run/reports/send.ts';
 import { endRetention } from '../run/retention.ts';
@@ -30,6 +31,8 @@ import { version } from './version.ts';
 
 /** How often the database is looked through for work that nobody does yet, ms. */
 const SWEEP = 1_000;
+/** How often somebody looks for what is to be taken away, ms. */
+const TIDY = 60_000;
 /** How long a command that somebody waits for looks for MongoDB, ms. */
 const PATIENCE = 10_000;
 /** What running jobs may take when a command ends, ms. */
@@ -156,8 +159,12 @@ export async function openMuster(options: OpenOptions): Promise<Muster> {
       rounds.push(startScheduler(services, opened));
       const places = { base: options.directory, data: dataDir };
       const retention = retentionOf(env);
-      const tidy = () => continueErasures(services, places).then(() => endRetention(services, retention));
-      rounds.push(every(SWEEP, tidy, (error) => log.warn({ error: error.name }, 'erasures and retention wait')));
+      const tidy = async () => {
+        await continueErasures(services, places);
+        await endRetention(services, retention);
+        await dropTables(services);
+      };
+      rounds.push(every(TIDY, tidy, (error) => log.warn({ error: error.name }, 'erasures and retention wait')));
     }
     closing.push(async () => {
       await Promise.all(rounds.map((round) => round.stop()));

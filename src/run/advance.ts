@@ -6,7 +6,7 @@ import { moveRun, readRun } from '../store/runs.ts';
 import type { Services } from '../store/services.ts';
 import { supersedeSetAside } from '../store/setAside.ts';
 import type { Session } from '../store/store.ts';
-import { dropTable, partsOf, runOfTable } from '../store/tables.ts';
+import { attemptOfTable, dropTable, partsOf, runOfTable } from '../store/tables.ts';
 import { dropEmptiedGroups } from './emptiedGroups.ts';
 import { NO_SUBSCRIPTIONS, type Outcome, type SubscriptionCounts } from './outcome.ts';
 import { traceRun } from './traceRun.ts';
@@ -149,20 +149,28 @@ async function tidy(services: Services, feed: string, outcome: Outcome): Promise
   ]);
 }
 
-/** Drops the packed tables that no run of the feed needs any more: last night's, and those that killed or refused runs left. */
-export async function dropTables({ store }: Services, feed: string): Promise<void> {
+/**
+ * Drops the packed tables that no run needs any more: last night's of this feed, or, without one, all those too that
+ * killed and refused runs left.
+ */
+export async function dropTables({ store }: Pick<Services, 'store'>, feed?: string): Promise<void> {
   const names = new Set<string>();
   const parts = store.tables.find({}, { projection: { _id: 1 }, hint: { _id: 1 } });
   for await (const { _id } of parts) names.add(_id.table);
-  const filter = { _id: { $in: [...names].map(runOfTable) }, feed };
+  const filter = { _id: { $in: [...names].map(runOfTable) }, ...(feed !== undefined && { feed }) };
   const runs = await store.runs.find(filter, { projection: { state: 1, attempt: 1 } }).toArray();
   const known = new Map(runs.map((run) => [run._id, run]));
   // Read last: a run that ended meanwhile has made its table the feed's.
-  const applied = (await store.feeds.findOne({ _id: feed }))?.applied?.table;
+  const feeds = await store.feeds.find({}, { projection: { 'applied.table': 1 } }).toArray();
+  const applied = new Set(feeds.map((one) => one.applied?.table));
   for (const table of names) {
     const run = known.get(runOfTable(table));
-    const open = run && (isWorking(run.state) || run.state === 'held');
-    if (!run || table === applied || (open && table === `${run._id}-${run.attempt}`)) continue;
+    if (!run || applied.has(table) || isInUse(run, attemptOfTable(table))) continue;
     await dropTable(store, table);
   }
+}
+
+/** Of a held run also what a person's approval of a part is writing just now. */
+function isInUse({ state, attempt }: Pick<RunDoc, 'state' | 'attempt'>, of: number): boolean {
+  return isWorking(state) ? of === attempt : state === 'held' && of >= attempt;
 }

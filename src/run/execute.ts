@@ -29,7 +29,7 @@ import type { Services } from '../store/services.ts';
 import type { Store } from '../store/store.ts';
 import { readStructure } from '../store/structure.ts';
 import { dropTable, readTable, writeTable } from '../store/tables.ts';
-import { dropTables, finishRun } from './advance.ts';
+import { finishRun } from './advance.ts';
 import { contestedEmails } from './emails.ts';
 import { hidesOne } from './hidden.ts';
 import { LearnerSet } from './learnerSet.ts';
@@ -317,8 +317,6 @@ async function sameAgain(
   if (!last?.outcome) return false;
   const { rows, protected: shielded, problems } = last.outcome as Outcome;
   await supersedeHeld(store, run, now);
-  // A process killed while it tidied up has left a table behind.
-  await dropTables(services, feed._id);
   await rejectAgain(store, last, run);
   const outcome = {
     noChange: true,

@@ -17,7 +17,7 @@ const DAY = 86_400_000;
 
 /**
  * Takes away what has been kept for long enough, a bounded number of runs at a time. Of several workers one alone does
- * it, once an hour, and again at once while there is more. What was applied stays, since undo, `why`, `--at` and the
+ * it, once an hour, and again at the next look while there is more. What was applied stays, since undo, `why`, `--at` and the
  * chain of the audit are read from it; so does what the next run of a feed compares with
  * (docs/decisions/0032-retention.md). Returns how many runs it saw to.
  */

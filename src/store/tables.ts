@@ -36,6 +36,10 @@ export function runOfTable(table: string): RunId {
   return table.slice(0, table.lastIndexOf('-')) as RunId;
 }
 
+export function attemptOfTable(table: string): number {
+  return Number(table.slice(table.lastIndexOf('-') + 1));
+}
+
 export async function dropTable(store: Store, table: string): Promise<void> {
   await store.tables.deleteMany({ _id: partsOf(table) });
 }

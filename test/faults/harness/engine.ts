@@ -7,6 +7,7 @@ import { sourceFile } from '../../../src/feed/sources/file.ts';
 import { Queues } from '../../../src/queue/queues.ts';
 import { connectRedis } from '../../../src/queue/redis.ts';
 import { startWorkers } from '../../../src/queue/workers.ts';
+import { dropTables } from '../../../src/run/advance.ts';
 import { driveRun, interruptedRun } from '../../../src/run/drive.ts';
 import { requestRun } from '../../../src/run/request.ts';
 import { sweep } from '../../../src/run/sweep.ts';
@@ -105,7 +106,10 @@ export class Engine {
       by: 'test',
       source,
     });
-    return this.drive(run, file);
+    const ended = await this.drive(run, file);
+    // A worker does so each minute.
+    await dropTables(context);
+    return ended;
   }
 
   drive(run: RunDoc, file?: Awaited<ReturnType<typeof sourceFile>>): Promise<RunDoc> {

@@ -1,5 +1,8 @@
 import { beforeAll, describe, expect, test } from 'vitest';
+import { dropTables } from '../../../src/run/advance.ts';
+import { rejectRun } from '../../../src/run/approval.ts';
 import { removeMembers } from '../../../src/run/memberships.ts';
+import { writeTable } from '../../../src/store/tables.ts';
 import { COMPANY, HR, useMuster } from '../../harness.ts';
 
 const muster = useMuster();
@@ -53,6 +56,21 @@ describe('the same facts in other bytes', () => {
       memberships: { added: 1, removed: 1 },
     });
     expect(await table()).not.toBe(before);
+  });
+
+  test('tables that killed runs left are dropped, those at work and those of a plan that is held stay', async () => {
+    const { store } = muster;
+    const done = (await muster.import(night('2', 'sector-b'), { feed: 'rooms' })).run;
+    const held = (await muster.import('EmployeeID,Groups,Room\nt1,sector-a,1\n', { feed: 'rooms' })).run;
+    const before = (await store.tables.distinct('_id.table' as never)) as string[];
+    expect(before).toContain(`${held}-1`);
+    const [left, part] = [`${done}-1`, `${held}-2`];
+    for (const name of [left, part]) await writeTable(store, name, [new Uint8Array(16)]);
+    await dropTables(muster.context);
+    expect((await store.tables.distinct('_id.table' as never)).sort()).toEqual([...before, part].sort());
+    await rejectRun(muster.context, held, 'test');
+    await dropTables(muster.context);
+    expect(await store.tables.distinct('_id.table' as never)).not.toContain(`${held}-1`);
   });
 
   test('R21: with shared authority a row is news once', async () => {
