@@ -12,6 +12,7 @@ import type { Session, Store } from '../store/store.ts';
 import { HeldByFeeds } from './heldByFeeds.ts';
 import { learnerEvents } from './history.ts';
 import { blankRun } from './manual.ts';
+import { reportsTo, scrubRecipients } from './recipients.ts';
 import { countFiles, elsewhere, type Places, scrubFiles } from './storedFiles.ts';
 import {
   scrubAnswers,
@@ -35,13 +36,15 @@ export interface Traces {
   readonly rejectedRows: number;
   /** Stored feed files. */
   readonly files: number;
+  /** Reports that are sent to the person. */
+  readonly reports: number;
 }
 
 /** What erasing the learner would take away; nothing is changed. */
 export async function tracesOf({ store }: Services, places: Places, learner: Learner): Promise<Traces> {
   const person = await personOf(store, learner);
   const mine = { '_id.learner': { $in: person.learners } } as never;
-  const [subscriptions, results, kept, setAside, plans, rejected, files] = await Promise.all([
+  const [subscriptions, results, kept, setAside, plans, rejected, files, reports] = await Promise.all([
     store.subscriptions.findOne({ _id: learner.id }),
     store.progress.countDocuments(mine),
     store.purged.countDocuments({ '_id.learner': { $in: person.learners }, progress: { $exists: true } }),
@@ -49,6 +52,7 @@ export async function tracesOf({ store }: Services, places: Places, learner: Lea
     tracesInBatches(store, person),
     tracesInRejected(store, person),
     countFiles(store, places, person),
+    reportsTo(store, person),
   ]);
   return {
     memberships: learner.memberships.length,
@@ -58,6 +62,7 @@ export async function tracesOf({ store }: Services, places: Places, learner: Lea
     plans: plans.length,
     rejectedRows: rejected.rows.length,
     files,
+    reports: reports.length,
   };
 }
 
@@ -145,6 +150,7 @@ async function goOn(services: Services, places: Places, erasure: ErasureDoc): Pr
   await scrubRejected(store, await tracesInRejected(store, person));
   await scrubRuns(store, person);
   await scrubAnswers(store, person);
+  await scrubRecipients(services, erasure.by, person);
   await scrubTables(store, person.learners);
   await scrubFiles(store, places, person);
   const end = isLast

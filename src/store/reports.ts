@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { MusterError, UsageError } from '../domain/errors.ts';
 import type { ReportSettings } from '../settings/report.ts';
+import { audited } from './audited.ts';
 import { isDuplicateKey } from './failures.ts';
 import { timesOf } from './feeds.ts';
 import type { ReportDoc } from './models.ts';
 import type { Services } from './services.ts';
-import type { Store } from './store.ts';
 
 /** A report was changed or deleted by somebody else. */
 export class ReportChanged extends MusterError {
@@ -29,11 +30,20 @@ export interface NewReport {
   readonly by: string;
 }
 
+type Stored = Pick<Services, 'store' | 'clock'>;
+const STEP = { step: 'report' } as const;
+
+/**
+ * What of a report stands in the audit: of those who receive it their number, since no entry is altered when one of them is
+ * erased.
+ */
+function told({ send, ...settings }: ReportSettings) {
+  return { ...settings, ...(send && { send: { ...send, to: send.to.length } }) };
+}
+
 /** Saves a new report. @throws {ReportExists}. */
-export async function addReport(
-  { store, clock }: Pick<Services, 'store' | 'clock'>,
-  { settings, owner, origin, by }: NewReport,
-): Promise<ReportDoc> {
+export async function addReport(services: Stored, { settings, owner, origin, by }: NewReport): Promise<ReportDoc> {
+  const { store, clock } = services;
   const now = clock.now();
   const report: ReportDoc = {
     _id: `p${randomBytes(8).toString('hex')}`,
@@ -46,48 +56,65 @@ export async function addReport(
     changedAt: now,
     changedBy: by,
   };
-  await named(settings.name, store.reports.insertOne(report));
-  return report;
+  return named(
+    settings.name,
+    audited(services, { ...STEP, by, why: 'reports add' }, async (session) => {
+      await store.reports.insertOne(report, { session });
+      return { result: report, detail: { report: report._id, owner, before: null, after: told(settings) } };
+    }),
+  );
 }
 
 /**
  * Changes a report. A schedule that changes counts from now on. @throws {ReportExists}, and {ReportChanged} where it is not at this revision any more.
  */
 export async function changeReport(
-  { store, clock }: Pick<Services, 'store' | 'clock'>,
-  { _id, revision, scheduled }: ReportDoc,
+  services: Stored,
+  { _id, revision, scheduled, settings: before }: ReportDoc,
   settings: ReportSettings,
   by: string,
+  why = 'reports edit',
 ): Promise<ReportDoc> {
+  const { store, clock } = services;
   const now = clock.now();
   const as = timesOf(settings.schedule);
-  const changed = await named(
+  const change = {
+    $set: {
+      name: settings.name,
+      settings,
+      changedAt: now,
+      changedBy: by,
+      ...(scheduled?.as !== as && { scheduled: { as, since: now } }),
+    },
+    $inc: { revision: 1 },
+  };
+  const recipients = !isDeepStrictEqual(before.send?.to, settings.send?.to);
+  return named(
     settings.name,
-    store.reports.findOneAndUpdate(
-      { _id, revision },
-      {
-        $set: {
-          name: settings.name,
-          settings,
-          changedAt: now,
-          changedBy: by,
-          ...(scheduled?.as !== as && { scheduled: { as, since: now } }),
-        },
-        $inc: { revision: 1 },
-      },
-      { returnDocument: 'after' },
-    ),
+    audited(services, { ...STEP, by, why }, async (session) => {
+      const after = await store.reports.findOneAndUpdate({ _id, revision }, change, {
+        returnDocument: 'after',
+        session,
+      });
+      if (!after) throw new ReportChanged(settings.name);
+      const detail = { report: _id, owner: after.owner, before: told(before), after: told(settings) };
+      return { result: after, detail: { ...detail, ...(recipients && { recipients: 'changed' }) } };
+    }),
   );
-  if (!changed) throw new ReportChanged(settings.name);
-  return changed;
 }
 
 /** Deletes a report, and what of it waits to be sent. */
-export async function deleteReport(store: Store, { _id, name, revision }: ReportDoc): Promise<void> {
-  await store.transaction(async (session) => {
+export async function deleteReport(
+  services: Stored,
+  { _id, name, owner, revision, settings }: ReportDoc,
+  by: string,
+): Promise<void> {
+  const { store } = services;
+  await audited(services, { ...STEP, by, why: 'reports delete' }, async (session) => {
     const { deletedCount } = await store.reports.deleteOne({ _id, revision }, { session });
     if (deletedCount === 0) throw new ReportChanged(name);
     await store.sendings.deleteMany({ '_id.report': _id, nextAt: { $ne: null } }, { session });
+    return { result: undefined, detail: { report: _id, owner, before: told(settings), after: null } };
   });
 }
 

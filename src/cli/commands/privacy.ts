@@ -75,11 +75,20 @@ async function placesOf(cli: Cli): Promise<Places> {
   return { base: cli.directory, data: resolve(cli.directory, env.MUSTER_DATA) };
 }
 
-function tracesText({ memberships, subscriptions, results, setAside, plans, rejectedRows, files }: Traces): string {
+function tracesText({
+  memberships,
+  subscriptions,
+  results,
+  setAside,
+  plans,
+  rejectedRows,
+  files,
+  reports,
+}: Traces): string {
   return [
     'The person goes, for good:',
     `  ${counted(memberships, 'membership')}, ${counted(subscriptions, 'subscription')}, ${counted(results, 'result')}, ${counted(setAside, 'operation')} set aside`,
-    `  ${counted(rejectedRows, 'rejected row')}, rows in ${counted(files, 'stored feed file')}`,
+    `  ${counted(rejectedRows, 'rejected row')}, rows in ${counted(files, 'stored feed file')}, the address in ${counted(reports, 'report')}`,
     `  name, address and attributes in ${counted(plans, 'part')} of past and waiting plans; the audit goes on by number`,
     'Imports leave the person out from then on, until muster learners unerase.',
   ].join('\n');

@@ -109,9 +109,9 @@ export function addReports(program: Command, cli: Cli): void {
       .command('delete <report>')
       .description('deletes a report')
       .action(async (text: string, { json }: JsonOption) => {
-        const { store } = await cli.open();
+        const { services, store } = await cli.open();
         const report = changeable(await reportOf(store, text));
-        await deleteReport(store, report);
+        await deleteReport(services, report, cli.by);
         cli.out.show(json, { report: report._id, deleted: true }, () => `Report ${report.name} was deleted.`);
       }),
     'muster reports delete "Unfinished by group"',

@@ -148,7 +148,7 @@ export function reportRoutes(app: App, context: HttpContext): void {
       const { params, principal } = request;
       const report = changeable(await reportFor(store, principal, params.report), principal);
       reportMatch(request, report);
-      await deleteReport(store, report);
+      await deleteReport(context, report, principal.by);
       return reply.code(204).send();
     },
   );

@@ -13,6 +13,7 @@ export const TracesShape = z.object({
   plans: z.number(),
   rejectedRows: z.number(),
   files: z.number(),
+  reports: z.number(),
 }) satisfies z.ZodType<Traces>;
 /** Why, for the audit; without names. */
 export const Erase = z.strictObject({ reason: z.string().trim().min(1).max(500).optional() }).nullish();
@@ -35,5 +36,6 @@ export const PersonShape = z.object({
   purged: list(Results.extend({ until: z.date() })),
   history: list(HistoryEntryShape),
   setAside: list(z.object({ id: z.string(), run: z.string(), job: z.string(), at: z.date() })),
+  reports: list(z.string()),
   rejectedRows: list(z.object({ run: z.string(), row: z.number(), reason: z.string(), text: z.string() })),
 });

@@ -2,6 +2,7 @@ import type { Learner } from '../../domain/learner.ts';
 import type { Services } from '../../store/services.ts';
 import { readCourses } from '../../store/structure.ts';
 import { personOf } from '../erase.ts';
+import { reportsTo } from '../recipients.ts';
 import { rejectedOf } from '../traces.ts';
 import { type HistoryEntry, historyOf } from './historyView.ts';
 import { keyIn } from './key.ts';
@@ -23,6 +24,8 @@ export interface PersonExport {
   readonly purged: readonly (Results & { readonly until: Date })[];
   readonly history: readonly HistoryEntry[];
   readonly setAside: readonly { readonly id: string; readonly run: string; readonly job: string; readonly at: Date }[];
+  /** Names of the reports that are sent to the person. */
+  readonly reports: readonly string[];
   /** Rows of feeds that were rejected, as the file had them. */
   readonly rejectedRows: readonly {
     readonly run: string;
@@ -53,6 +56,7 @@ export async function exportPerson(services: Services, learner: Learner): Promis
     ),
     history: await historyOf(services, learner.id),
     setAside: aside.map(({ _id, run, job, createdAt }) => ({ id: _id, run, job, at: createdAt })),
+    reports: (await reportsTo(store, person)).map(({ name }) => name),
     rejectedRows: await rejectedOf(store, person),
   };
 }

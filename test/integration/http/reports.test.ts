@@ -119,6 +119,31 @@ test('rows are a download in three formats, and one group is asked for in the ad
   answered(400, await of('?format=pdf'));
 });
 
+test('R28: who made, changed and deleted a report is in the audit; of those who receive it, their number', async () => {
+  const body = { name: 'Audited', what: 'learners', send: { to: ['someone@example.org'] } };
+  const report = await save(operator, body);
+  const shared = { ...body, sharedWith: ['instructor'], schedule: { cron: '0 6 * * *' } };
+  answered(200, await ask(admin, 'PUT', `reports/${report}`, shared));
+  answered(200, await ask(admin, 'PUT', `reports/${report}`, { ...shared, send: { to: ['other@example.org'] } }));
+  answered(204, await ask(operator, 'DELETE', `reports/${report}`));
+  const { body: lines } = answered(200, await ask(operator, 'GET', 'exports/audit'));
+  expect(lines).not.toMatch(/someone@|other@/);
+  const entries = lines
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { run: string; by: string; why: string; detail: { report?: string } | null })
+    .filter(({ detail }) => detail?.report === report)
+    .sort((a, b) => Number(a.run.slice(1)) - Number(b.run.slice(1)));
+  const send = { to: 1, format: 'xlsx' };
+  const schedule = { cron: '0 6 * * *' };
+  expect(entries.map(({ by, why, detail }) => [by, why, detail])).toMatchObject([
+    ['key:test-2', 'reports add', { owner: 'key:test-2', before: null, after: { name: 'Audited', send } }],
+    ['key:test-1', 'reports edit', { before: { sharedWith: [] }, after: { sharedWith: ['instructor'], schedule } }],
+    ['key:test-1', 'reports edit', { recipients: 'changed' }],
+    ['key:test-2', 'reports delete', { before: { send }, after: null }],
+  ]);
+});
+
 test('sent now: it waits for a worker; what names nobody is not sent', async () => {
   const report = await save(admin, { name: 'Sent', what: 'learners', send: { to: ['hr@example.org'] } });
   answered(202, await ask(admin, 'POST', `reports/${report}/send`));

@@ -12,8 +12,10 @@ import { recordProgress } from '../../../src/run/progress.ts';
 import { requestRun } from '../../../src/run/request.ts';
 import { undoRun } from '../../../src/run/undo.ts';
 import { verify } from '../../../src/run/verify.ts';
+import { readReport } from '../../../src/settings/report.ts';
 import { sealAudit } from '../../../src/store/auditChain.ts';
 import { learnersById } from '../../../src/store/learners.ts';
+import { addReport } from '../../../src/store/reports.ts';
 import { COMPANY, HR, useMuster } from '../../harness.ts';
 
 const muster = useMuster();
@@ -134,6 +136,14 @@ describe('Privacy: a person is erased', () => {
       join(places().data, 'inbox', 'more.csv'),
       '\ufeffEmployeeID;Mail;Groups\r\n001;p1@x.org;sector-a\r\nZQX-4711;ZOE.QUUX@zzqq.example;sector-a\r\n',
     );
+    // Reports that are sent to the person, alone and beside another.
+    for (const [name, to] of [
+      ['Both', ['Zoe.Quux@zzqq.example', 'hr@example.org']],
+      ['Alone', ['zoe.quux@zzqq.example']],
+    ] as const) {
+      const settings = readReport({ name, what: 'learners', schedule: { cron: '0 6 * * *' }, send: { to } });
+      await addReport(muster.context, { settings, owner: 'cli:test', by, origin: 'database' });
+    }
     // A held plan, with its upload.
     const copy = await spool(
       (await import('node:stream')).Readable.from([file(OTHERS[0] as string, ZOE.replace('zoe.quux', 'zoe.new'))]),
@@ -148,7 +158,7 @@ describe('Privacy: a person is erased', () => {
     expect((await executeRun(muster.context, run, await sourceFile(copy.path))).state).toBe('held');
     await sealAll();
     const where = new Set((await traces()).map((line) => line.split(':')[0]));
-    for (const one of ['learners', 'progress', 'batches', 'rejected', 'runs', 'setAside', 'idempotency'])
+    for (const one of ['learners', 'progress', 'batches', 'rejected', 'runs', 'setAside', 'idempotency', 'reports'])
       expect([...where]).toContain(one);
   });
 
@@ -161,6 +171,7 @@ describe('Privacy: a person is erased', () => {
       results: 1,
       setAside: 1,
       files: 2,
+      reports: 2,
     });
     expect(await traces()).toEqual(before);
   });
@@ -176,6 +187,14 @@ describe('Privacy: a person is erased', () => {
     expect(await traces()).toEqual([]);
     expect(await chain()).toEqual({ breaks: [], drift: [] });
     expect(await muster.store.audit.findOne({ why: 'learners erase' })).toMatchObject({ by, learners: [learner] });
+  });
+
+  test('reports go to those who are left, and to nobody where nobody is', async () => {
+    const sent = await muster.store.reports.find().sort({ name: 1 }).toArray();
+    expect(sent.map(({ settings: { send, schedule } }) => [send?.to, schedule.cron])).toEqual([
+      [undefined, undefined],
+      [['hr@example.org'], '0 6 * * *'],
+    ]);
   });
 
   test('others keep what they have', async () => {

@@ -190,7 +190,7 @@ describe('a report that is to be sent', () => {
   test('one that was deleted is not sent', async () => {
     const report = await save();
     await ask(report);
-    await deleteReport(muster.store, report);
+    await deleteReport(muster.context, report, 'test');
     expect(await deliver()).toBe(0);
     expect(await sendings()).toEqual([]);
   });
