@@ -17,6 +17,7 @@ import { type RunReport, reportOf } from '../src/run/report.ts';
 import { requestRun } from '../src/run/request.ts';
 import { importStructure, type StructureImport } from '../src/run/structureChange.ts';
 import { sweep } from '../src/run/sweep.ts';
+import { traceRun } from '../src/run/traceRun.ts';
 import { readFeedFile } from '../src/settings/feed.ts';
 import { saveFeed } from '../src/store/feeds.ts';
 import { learnersByExternalId, toLearner } from '../src/store/learners.ts';
@@ -67,7 +68,7 @@ export class TestMuster {
 
   async open(uri: string, redisUrl: string, prefix: string): Promise<void> {
     this.mongodbUri = uri;
-    this.store = await openStore(uri);
+    this.store = await openStore(uri, { rested: traceRun });
     this.queues = new Queues(
       connectRedis(redisUrl, 'producer', () => undefined),
       prefix,

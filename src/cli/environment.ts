@@ -14,6 +14,7 @@ import { continueErasures } from '../run/erase.ts';
 import { sendReports } from '../run/reports/send.ts';
 import { endRetention } from '../run/retention.ts';
 import { sweep } from '../run/sweep.ts';
+import { traceRun } from '../run/traceRun.ts';
 import { every } from '../schedule/rounds.ts';
 import { startScheduler } from '../schedule/ticker.ts';
 import { type Env, readEnv } from '../settings/env.ts';
@@ -81,7 +82,7 @@ export async function openMuster(options: OpenOptions): Promise<Muster> {
     const uri = env.MONGODB_URI ?? (await start('mongodb'));
     const patience = options.service ? {} : { serverSelectionTimeoutMS: PATIENCE };
     const lost = () => log.warn('MongoDB is not reachable: work waits');
-    const store = await openStore(uri, { ...patience, lost }).catch((error) => {
+    const store = await openStore(uri, { ...patience, lost, rested: traceRun }).catch((error) => {
       throw unreachable('MongoDB', env.MONGODB_URI && 'MONGODB_URI', error);
     });
     closing.push(() => store.close());

@@ -36,6 +36,11 @@ export function mayFollow(from: RunState, to: RunState): boolean {
 /** States that a run leaves by itself. */
 export const WORKING: readonly RunState[] = ['queued', 'reading', 'planned', 'applying', 'reconciling'];
 
+/** States in which a run waits for a person, or has ended. */
+export function isAtRest(state: RunState, preview: boolean): boolean {
+  return !isWorking(state) || (preview && state === 'planned');
+}
+
 export function isWorking(state: RunState): boolean {
   return WORKING.includes(state);
 }

@@ -9,7 +9,6 @@ import type { Session } from '../store/store.ts';
 import { attemptOfTable, dropTable, partsOf, runOfTable } from '../store/tables.ts';
 import { dropEmptiedGroups } from './emptiedGroups.ts';
 import { NO_SUBSCRIPTIONS, type Outcome, type SubscriptionCounts } from './outcome.ts';
-import { traceRun } from './traceRun.ts';
 
 /**
  * Takes a run as far as its outbox allows: `applying → reconciling` when no batch waits to be applied, `→ completed`
@@ -73,7 +72,6 @@ export async function finishRun(services: Services, run: RunDoc): Promise<boolea
     return done;
   });
   if (moved && outcome && run.kind === 'feed' && run.feed !== null) await tidy(services, run.feed, outcome);
-  if (moved) await traceRun(services, run._id);
   return moved;
 }
 

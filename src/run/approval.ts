@@ -19,7 +19,6 @@ import type { Outcome } from './outcome.ts';
 import { dropReduced, reducePlan } from './reducePlan.ts';
 import { requestRun } from './request.ts';
 import { attemptOf, type ReducedPlan, startApplying } from './start.ts';
-import { traceRun } from './traceRun.ts';
 import { undoRun } from './undo.ts';
 
 /** A held plan whose facts have moved on since it was made and shown (R30). */
@@ -98,7 +97,6 @@ export async function rejectRun(services: Services, id: RunId, by: string, reaso
     return true;
   });
   if (!moved) await heldRun(services, id, 'rejected');
-  await traceRun(services, id);
   return (await readRun(services.store, id)) as RunDoc;
 }
 
@@ -118,7 +116,6 @@ export async function cancelRun({ store, clock }: Services, id: RunId, by: strin
       `Run ${id} is ${run.state} and cannot be cancelled any more; nothing was changed. A run that is being applied goes on to its end.`,
     );
   }
-  await traceRun({ store }, id);
   return (await readRun(store, id)) as RunDoc;
 }
 

@@ -1,5 +1,6 @@
 import { UsageError } from '../domain/errors.ts';
 import type { FeedDoc } from '../store/models.ts';
+import { supersede } from '../store/runs.ts';
 import type { Services } from '../store/services.ts';
 import { dropTable } from '../store/tables.ts';
 
@@ -21,14 +22,7 @@ export async function deleteFeed({ store, clock }: Services, { _id: feed, origin
       'Take them out first: import a file with its header alone and --approve, or take them out of their groups.',
     );
   }
-  const now = clock.now();
-  await store.runs.updateMany(
-    { feed, state: 'held' },
-    {
-      $set: { state: 'superseded', finishedAt: now },
-      $push: { history: { state: 'superseded', at: now, by: 'feeds delete' } },
-    },
-  );
+  await supersede(store, { feed }, { by: 'feeds delete', at: clock.now() });
   await store.feeds.deleteOne({ _id: feed, origin: { $ne: 'file' } });
   if (applied) {
     await dropTable(store, applied.table);

@@ -40,7 +40,6 @@ import { type ReadInput, type Reading, readClaims } from './read.ts';
 import type { RowMap } from './rowMap.ts';
 import { simulate } from './simulate.ts';
 import { attemptOf, startApplying } from './start.ts';
-import { traceRun } from './traceRun.ts';
 
 /** A run whose reader has not been heard of for this long may be taken over, ms. */
 export const LEASE = 30_000;
@@ -70,9 +69,7 @@ export async function executeRun(services: Services, run: RunDoc, file: SourceFi
   } finally {
     clearInterval(beat);
   }
-  const after = (await readRun(store, run._id)) as RunDoc;
-  if (after.state === 'held' || after.state === 'planned') await traceRun(services, run._id);
-  return after;
+  return (await readRun(store, run._id)) as RunDoc;
 }
 
 /** Compare-and-set into `reading`; undefined where another has it, or the feed has another working run (R23). */
@@ -132,7 +129,6 @@ export async function failRun(
     set: { finishedAt: now, error: { code, message }, source },
     unset: ['working', 'lease'],
   });
-  await traceRun({ store }, run._id);
 }
 
 async function readAndPlan(services: Services, run: RunDoc, file: SourceFile): Promise<void> {
@@ -341,7 +337,6 @@ async function sameAgain(
     },
     unset: ['working', 'lease'],
   });
-  if (moved) await traceRun(services, run._id);
   return moved;
 }
 

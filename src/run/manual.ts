@@ -8,6 +8,7 @@ import { isPermanent } from '../store/failures.ts';
 import { learnersById } from '../store/learners.ts';
 import type { BatchDoc, RunDoc } from '../store/models.ts';
 import { ofRun } from '../store/outbox.ts';
+import { insertEnded } from '../store/runs.ts';
 import type { Services } from '../store/services.ts';
 import { type Session, type Store, within } from '../store/store.ts';
 import { fenceStructure } from '../store/structure.ts';
@@ -96,7 +97,7 @@ async function changeTogether(
       const ended = (['reconciling', 'completed'] as const).map((state) => ({ state, at, by: run.by }));
       const history = [...run.history, ...ended];
       await store.batches.insertOne(batch, { session });
-      await store.runs.insertOne({ ...run, state: 'completed', history, finishedAt: at, report }, { session });
+      await insertEnded(store, { ...run, state: 'completed', history, finishedAt: at, report }, session);
       return { run: run._id, memberships, ...events, setAside: 0 };
     });
   } catch (error) {

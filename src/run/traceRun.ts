@@ -2,7 +2,7 @@ import type { RunId } from '../domain/ids.ts';
 import type { RunState } from '../domain/run.ts';
 import type { RunDoc } from '../store/models.ts';
 import { readRun } from '../store/runs.ts';
-import type { Services } from '../store/services.ts';
+import type { Store } from '../store/store.ts';
 import { type Attributes, isTracing, type PastSpan, tellSpans } from '../telemetry/tracing.ts';
 import type { Outcome } from './outcome.ts';
 
@@ -20,7 +20,7 @@ const STAGES: Partial<Record<RunState, string>> = {
  * Sends the spans of a run that has come to rest: its stages since it last rested (was held), and at its end the run.
  * They are made from its history, so that stages of a killed process are in them too.
  */
-export async function traceRun({ store }: Pick<Services, 'store'>, id: RunId): Promise<void> {
+export async function traceRun(store: Store, id: RunId): Promise<void> {
   if (!isTracing()) return;
   const run = await readRun(store, id);
   if (!run) return;

@@ -12,7 +12,7 @@ import { readFeedDoc, settingsOf } from '../store/feeds.ts';
 import { learnersByEmail, learnersById } from '../store/learners.ts';
 import type { BatchDoc, OvertakenDoc, Restore, RunDoc } from '../store/models.ts';
 import { ofRun } from '../store/outbox.ts';
-import { lostSince, moveRun, readRun } from '../store/runs.ts';
+import { lostSince, moveRun, readRun, supersede } from '../store/runs.ts';
 import type { Services } from '../store/services.ts';
 import { readStructure } from '../store/structure.ts';
 import { finishRun } from './advance.ts';
@@ -76,11 +76,7 @@ async function start(services: Services, run: RunDoc, by: string): Promise<void>
 }
 
 async function supersedeOlder({ store, clock }: Services, { _id, undoes }: RunDoc): Promise<void> {
-  const at = clock.now();
-  await store.runs.updateMany(
-    { kind: 'undo', undoes: undoes as RunId, state: 'held', _id: { $ne: _id } },
-    { $set: { state: 'superseded', finishedAt: at }, $push: { history: { state: 'superseded', at, by: _id } } },
-  );
+  await supersede(store, { kind: 'undo', undoes: undoes as RunId, _id: { $ne: _id } }, { by: _id, at: clock.now() });
 }
 
 class Undoing {

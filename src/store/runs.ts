@@ -1,6 +1,6 @@
 import type { RunId, SourceName } from '../domain/ids.ts';
 import { NEWS } from '../domain/news.ts';
-import { mayFollow, type RunState } from '../domain/run.ts';
+import { isAtRest, mayFollow, type RunState } from '../domain/run.ts';
 import type { RunDoc } from './models.ts';
 import { type Session, type Store, within } from './store.ts';
 
@@ -36,7 +36,14 @@ export async function moveRun(
     },
     within(session),
   );
+  if (modifiedCount === 1 && isAtRest(to, run.preview)) await store.tellRested(run._id, session);
   return modifiedCount === 1;
+}
+
+/** Stores a run whose work is done in the same transaction. */
+export async function insertEnded(store: Store, run: RunDoc, session: Session): Promise<void> {
+  await store.runs.insertOne(run, { session });
+  await store.tellRested(run._id, session);
 }
 
 export function readRun(store: Store, id: RunId): Promise<RunDoc | null> {
@@ -75,12 +82,19 @@ export async function lostByAllSince(
 }
 
 /** A newer plan takes the place of what is held of the same feed. */
-export async function supersedeHeld(store: Store, by: RunDoc, at: Date): Promise<void> {
-  const older = { feed: by.feed, kind: 'feed' as const, state: 'held' as const, _id: { $ne: by._id } };
-  await store.runs.updateMany(older, {
-    $set: { state: 'superseded', finishedAt: at },
-    $push: { history: { state: 'superseded', at, by: by._id } },
-  });
+export function supersedeHeld(store: Store, by: RunDoc, at: Date): Promise<void> {
+  return supersede(store, { feed: by.feed, kind: 'feed', _id: { $ne: by._id } }, { by: by._id, at });
+}
+
+/** Nothing of those of these runs that are held will be applied. `by`: what takes their place. */
+export async function supersede(
+  store: Store,
+  which: { [Key in 'feed' | 'kind' | 'undoes']?: RunDoc[Key] } & { _id?: { $ne: RunId } },
+  { by, at }: { by: string; at: Date },
+): Promise<void> {
+  const projection = { state: 1, kind: 1, preview: 1, attempt: 1 } as const;
+  const held = await store.runs.find({ ...which, state: 'held' }, { projection }).toArray();
+  for (const run of held) await moveRun(store, run, 'superseded', { by, at, set: { finishedAt: at } });
 }
 
 /** Why the run changes what it changes, in the audit: the feed, or the command. */

@@ -1,4 +1,5 @@
 import mongoose, { type Connection, type mongo } from 'mongoose';
+import type { RunId } from '../domain/ids.ts';
 import { isGivenUp, TransactionGivenUp } from './failures.ts';
 import {
   type AuditDoc,
@@ -70,6 +71,8 @@ export interface Store {
    * @throws {TransactionGivenUp} where the server has given it up again and again, as it does when it lasts too long.
    */
   transaction<T>(work: (session: Session) => Promise<T>): Promise<T>;
+  /** A run has come to rest: who listens (`rested`) is told, once the transaction that says so is committed. */
+  tellRested(run: RunId, session?: Session): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -79,6 +82,8 @@ export interface StoreOptions {
   readonly monitorCommands?: boolean;
   /** Called when there is no primary any more: work waits for one. */
   readonly lost?: () => void;
+  /** Called with each run that this process has seen come to rest. What it throws harms nobody. */
+  readonly rested?: (store: Store, run: RunId) => Promise<void>;
 }
 
 /** A transaction that the server gave up so many times is not tried again. */
@@ -106,17 +111,19 @@ export async function openStore(uri: string, options: StoreOptions = {}): Promis
     await checkMongo(connection);
     const models = defineModels(connection);
     await buildIndexes(connection, models);
-    return makeStore(connection, (name) => models[name].collection.collectionName);
+    return makeStore(connection, (name) => models[name].collection.collectionName, options);
   } catch (error) {
     await connection.close().catch(() => undefined);
     throw error;
   }
 }
 
-function makeStore(connection: Connection, nameOf: (name: Name) => string): Store {
+function makeStore(connection: Connection, nameOf: (name: Name) => string, { rested }: StoreOptions): Store {
   const db = connection.db as mongo.Db;
   const collection = <T extends mongo.Document>(name: Name) => db.collection<T>(nameOf(name));
-  return {
+  const untold = new WeakMap<Session, RunId[]>();
+  const tell = async (run: RunId) => rested?.(store, run).catch(() => undefined);
+  const store: Store = {
     connection,
     learners: collection<LearnerDoc>('learners'),
     groups: collection<GroupDoc>('groups'),
@@ -153,6 +160,7 @@ function makeStore(connection: Connection, nameOf: (name: Name) => string): Stor
         if (worked) givenUp += 1;
         if (givenUp >= OFTEN) throw new TransactionGivenUp();
         worked = false;
+        untold.set(session, []);
         try {
           const result = await work(session);
           worked = true;
@@ -163,17 +171,24 @@ function makeStore(connection: Connection, nameOf: (name: Name) => string): Stor
         }
       };
       try {
-        return await session.withTransaction(attempt, {
+        const result = await session.withTransaction(attempt, {
           readConcern: { level: 'snapshot' },
           writeConcern: { w: 'majority' },
           readPreference: 'primary',
         });
+        for (const run of untold.get(session) ?? []) await tell(run);
+        return result;
       } finally {
         await session.endSession();
       }
     },
+    async tellRested(run: RunId, session?: Session): Promise<void> {
+      if (session) untold.get(session)?.push(run);
+      else await tell(run);
+    },
     close: () => connection.close(),
   };
+  return store;
 }
 
 /** `{ session }` where there is one: for the driver's options. */

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import type { RunId } from '../../../src/domain/ids.ts';
 import { enqueueImport } from '../../../src/run/enqueue.ts';
+import { removeMembers } from '../../../src/run/memberships.ts';
 import { requestRun } from '../../../src/run/request.ts';
 import { startTracing } from '../../../src/telemetry/tracing.ts';
 import { COMPANY, HR, useMuster } from '../../harness.ts';
@@ -75,6 +76,23 @@ test('R24: jobs that the relay makes again from the database belong to the trace
   await muster.settled(_id);
   const names = async () => (await traceOf(_id)).map(({ name }) => name);
   await expect.poll(names, { timeout: 30_000 }).toEqual(expect.arrayContaining(['process apply', 'batch apply']));
+});
+
+test('a run that is superseded while it is held has its span, and so has a change by hand in one transaction', async () => {
+  await importByJob(NIGHT_1);
+  const held = await muster.import('EmployeeID,Mail,Status,Groups\n,x@x.org,A,sector-a\n2,b@x.org,T,sector-b\n');
+  expect(held.state).toBe('held');
+  await importByJob(NIGHT_1);
+  expect((await traceOf(held.run)).map(({ name }) => name)).toEqual(expect.arrayContaining(['read', 'held', 'run']));
+  expect(rootOf(held.run)?.of).toMatchObject({ 'muster.state': 'superseded' });
+  const { run } = await removeMembers(muster.context, {
+    group: await muster.group('sector-a'),
+    learners: [await muster.learner('1')],
+    courses: 'keep',
+    by: 'test',
+  });
+  await traceOf(run);
+  expect(rootOf(run)?.of).toMatchObject({ 'muster.state': 'completed', 'muster.kind': 'manual' });
 });
 
 test('looking for work is no trace', () => {
