@@ -37,12 +37,17 @@ export async function scrubBatches(
 ): Promise<void> {
   for (const some of chunks(ids, AT_ONCE)) {
     await store.transaction(async (session) => {
+      const before = await batchContents(store, some, session);
       for (const batch of await store.batches.find({ _id: { $in: some } } as never, { session }).toArray()) {
         const changes = [...(await scrubbed(store, batch, person))];
         await store.batches.updateOne({ _id: batch._id }, { $set: { changes } }, { session });
       }
       const now = await batchContents(store, some, session);
-      const detail: ErasedContents = { contents: some.map((id) => ({ ...id, content: now.get(keyOf(id)) ?? '' })) };
+      const contents = some
+        .map((id) => ({ ...id, was: before.get(keyOf(id)) ?? '', content: now.get(keyOf(id)) ?? '' }))
+        .filter(({ was, content }) => was !== content);
+      if (contents.length === 0) return;
+      const detail: ErasedContents = { contents };
       const number = await store.audit.countDocuments(
         { _id: { $gte: { run, batch: 0, step: '' }, $lt: { run, batch: Number.MAX_SAFE_INTEGER, step: '' } } },
         { session },

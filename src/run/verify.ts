@@ -6,7 +6,7 @@ import type { Structure } from '../domain/structure.ts';
 import { auditOf, settleLearners } from '../reconcile/settleBatch.ts';
 import { type ChainState, verifyAudit } from '../store/auditChain.ts';
 import { newRunId } from '../store/counters.ts';
-import { toLearner } from '../store/learners.ts';
+import { learnersById, toLearner } from '../store/learners.ts';
 import type { Services } from '../store/services.ts';
 import { readStructure } from '../store/structure.ts';
 import { readSubscriptions } from '../store/subscriptions.ts';
@@ -50,11 +50,13 @@ export async function verify(
       store,
       chunk.map(({ id }) => id),
     );
-    for (const learner of chunk) {
-      const found = driftOf(learner, held.get(learner.id), structure, clock.now());
-      if (found.length > 0) wrong.push(learner.id);
-      drift.push(...found);
-    }
+    const differing = chunk.filter((one) => driftOf(one, held.get(one.id), structure, clock.now()).length > 0);
+    const found = await confirmed(
+      services,
+      differing.map(({ id }) => id),
+    );
+    wrong.push(...found.keys());
+    for (const list of found.values()) drift.push(...list);
     count += chunk.length;
     progress?.(count);
     chunk = [];
@@ -66,6 +68,21 @@ export async function verify(
   await check();
   const audit = await verifyAudit(store);
   return { learners: count, drift, repaired: repair ? await repairAll(services, wrong) : 0, audit };
+}
+
+/** The differences as of one moment: what was changed or erased between two reads is none. */
+async function confirmed(
+  { store, clock }: Services,
+  learners: readonly LearnerId[],
+): Promise<Map<LearnerId, readonly Drift[]>> {
+  if (learners.length === 0) return new Map();
+  return store.transaction(async (session) => {
+    const structure = await readStructure(store, session);
+    const live = await learnersById(store, learners, session);
+    const held = await readSubscriptions(store, learners, session);
+    const found = [...live].map(([id, one]) => [id, driftOf(one, held.get(id), structure, clock.now())] as const);
+    return new Map(found.filter(([, list]) => list.length > 0));
+  });
 }
 
 function driftOf(learner: Learner, held: Subscriptions | undefined, structure: Structure, now: Date): Drift[] {

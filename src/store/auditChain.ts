@@ -123,23 +123,19 @@ async function* bySeq(store: Store): AsyncGenerator<AuditDoc[]> {
 
 /** Batches whose changes are not what was applied. What an erasure has taken out of them stands in its own entry. */
 async function alteredBatches(store: Store): Promise<ChainBreak[]> {
+  const told = await erasedContents(store);
   const breaks: ChainBreak[] = [];
-  const erased = new Map<string, string>();
-  // What is not sealed yet comes last, whatever its number.
-  for (const filter of [{ seq: { $gt: 0 } }, UNSEALED]) {
-    const told = store.audit.find({ ...filter, 'detail.contents': { $exists: true } }).sort({ seq: 1, at: 1, _id: 1 });
-    for await (const { detail } of told) {
-      for (const { content, ...id } of (detail as ErasedContents).contents) erased.set(keyOf(id), content);
-    }
-  }
   let some: AuditDoc[] = [];
   const check = async () => {
-    const now = await batchContents(store, some.map(batchOf));
-    for (const entry of some) {
-      const key = keyOf(entry._id);
-      if (now.get(key) === (erased.get(key) ?? entry.content)) continue;
-      breaks.push({ seq: entry.seq as number, what: 'batch', entry: nameOf(entry) });
-    }
+    const suspects = await differing(store, some, told);
+    // An erasure may have come between: batches and entries are then looked at as of one moment.
+    const altered =
+      suspects.length === 0
+        ? []
+        : await store.transaction(async (session) =>
+            differing(store, suspects, await erasedContents(store, session), session),
+          );
+    for (const entry of altered) breaks.push({ seq: entry.seq as number, what: 'batch', entry: nameOf(entry) });
     some = [];
   };
   for await (const entry of store.audit.find({ seq: { $gt: 0 }, content: { $exists: true } }).sort({ seq: 1 })) {
@@ -150,9 +146,44 @@ async function alteredBatches(store: Store): Promise<ChainBreak[]> {
   return breaks;
 }
 
-/** What an erasure says in the audit: the digests of the batches from which it took somebody out. */
+/** The entries whose batch is neither what they say, nor what erasures made of that. */
+async function differing(
+  store: Store,
+  entries: readonly AuditDoc[],
+  told: Told,
+  session?: Session,
+): Promise<AuditDoc[]> {
+  const now = await batchContents(store, entries.map(batchOf), session);
+  return entries.filter(({ _id, content }) => now.get(keyOf(_id)) !== latest(content, told.get(keyOf(_id))));
+}
+
+/** Batch → what it was before an erasure → what it is since. Steps, since erasures of several people overtake each other. */
+type Told = ReadonlyMap<string, ReadonlyMap<string, string>>;
+
+async function erasedContents(store: Store, session?: Session): Promise<Told> {
+  const told = new Map<string, Map<string, string>>();
+  for await (const { detail } of store.audit.find({ 'detail.contents': { $exists: true } }, within(session))) {
+    for (const { was, content, ...id } of (detail as ErasedContents).contents) {
+      const steps = told.get(keyOf(id)) ?? new Map<string, string>();
+      told.set(keyOf(id), steps.set(was, content));
+    }
+  }
+  return told;
+}
+
+function latest(content: string | undefined, steps: ReadonlyMap<string, string> | undefined): string | undefined {
+  const seen = new Set<string>();
+  let now = content;
+  for (let next = now; next !== undefined && !seen.has(next); next = steps?.get(next)) {
+    seen.add(next);
+    now = next;
+  }
+  return now;
+}
+
+/** What an erasure says in the audit: the digests of the batches from which it took somebody out, before and after. */
 export interface ErasedContents {
-  readonly contents: readonly (BatchId & { readonly content: string })[];
+  readonly contents: readonly (BatchId & { readonly was: string; readonly content: string })[];
 }
 
 /** SHA-256, hex, of the stored bytes of these batches, by `RUN/BATCH`. */

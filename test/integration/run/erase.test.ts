@@ -293,3 +293,80 @@ describe('Privacy: an erasure that was cut short', () => {
     expect((await chain()).breaks).toEqual([]);
   });
 });
+
+describe('Privacy: beside a check of everything', () => {
+  const add = async (...names: readonly string[]) => {
+    const rows = names.map((name) => `${name},${name}@zzqq.example,Joe,${name}Joe,A,sector-a`);
+    await muster.import(file(...OTHERS, ...rows), { approve: true });
+    await sealAll();
+    return Promise.all(names.map((name) => muster.learner(name)));
+  };
+
+  test('an erasure that comes between two reads of it is no break of the chain', async () => {
+    const [learner] = await add('b1', 'b2');
+    const { audit } = muster.store;
+    let erased = 0;
+    const between = new Proxy(audit, {
+      get: (target, key) => {
+        if (key !== 'find') return Reflect.get(target, key).bind?.(target) ?? Reflect.get(target, key);
+        return (filter: { content?: unknown }, options?: object) => {
+          const found = target.find(filter as never, options);
+          if (!filter.content || erased > 0) return found;
+          return {
+            sort: async function* (order: object) {
+              erased += 1;
+              await eraseLearner(muster.context, places(), { learner: learner as LearnerId, by });
+              yield* found.sort(order as never);
+            },
+          };
+        };
+      },
+    });
+    const { audit: chain } = await verify(
+      { ...muster.context, store: { ...muster.store, audit: between } },
+      { repair: false },
+    );
+    expect(erased).toBe(1);
+    expect(chain.breaks).toEqual([]);
+  });
+
+  test('an erasure that comes between a learner and the subscriptions is no difference', async () => {
+    const [learner] = await add('c1');
+    const { learners } = muster.store;
+    const between = new Proxy(learners, {
+      get: (target, key) => {
+        if (key !== 'find') return Reflect.get(target, key).bind?.(target) ?? Reflect.get(target, key);
+        return (filter: object = {}, options?: object) => {
+          const found = target.find(filter, options);
+          if (Object.keys(filter).length > 0) return found;
+          return {
+            sort: async function* (order: object) {
+              yield* found.sort(order as never);
+              await eraseLearner(muster.context, places(), { learner: learner as LearnerId, by });
+            },
+          };
+        };
+      },
+    });
+    const { drift } = await verify(
+      { ...muster.context, store: { ...muster.store, learners: between } },
+      { repair: false },
+    );
+    expect(drift).toEqual([]);
+    expect(await learners.findOne({ _id: learner as LearnerId })).toBeNull();
+  });
+
+  test('erasures from one plan add up in the order of their writing, whatever their clocks say', async () => {
+    const people = await add('d1', 'd2', 'd3');
+    for (const learner of people) {
+      await eraseLearner(muster.context, places(), { learner, by });
+      muster.clock.forward(-60_000);
+    }
+    expect((await chain()).breaks).toEqual([]);
+    const batch = await muster.store.batches.findOne({ 'changes.learner': people[0] } as never);
+    await muster.store.batches.updateOne({ _id: batch?._id as never }, { $set: { 'changes.0.revision': 99 } });
+    expect((await chain()).breaks).toMatchObject([{ what: 'batch' }]);
+    await muster.store.batches.replaceOne({ _id: batch?._id as never }, batch as never);
+    expect((await chain()).breaks).toEqual([]);
+  });
+});
