@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis';
 
 /** The longest pause between two tries to connect again, ms: work goes on this soon after Redis is back. */
-const RECONNECT_CAP = 1_000;
+const RECONNECT_CAP = 250;
 
 /**
  * A connection for producers (fails fast: the relay finds again what was not enqueued) or for workers (waits).

@@ -72,8 +72,8 @@ describe('R24: losing Redis loses nothing', () => {
       });
       await world.engine.recover();
       const took = secondsSince(back);
-      // Within 2 s where the machine has time for it; on a busy one still far from a second look after 15 s.
-      expect(performance.now() - back).toBeLessThan(15_000);
+      // Within 2 s, and longer only where the machine has no time for it.
+      expect(performance.now() - back).toBeLessThan(5_000);
       expect(await world.goOn(2)).toEqual(world.undisturbed(2));
       figure(
         '8',

@@ -104,7 +104,7 @@ async function list(cli: Cli, { json, feed, limit }: ListOptions): Promise<void>
           ['run', 'what', 'state', 'added', 'removed', 'rejected', 'by', 'when'],
           found.map((run) => [
             run.run,
-            run.feed ? `feed ${run.feed}` : run.what,
+            run.kind === 'feed' ? `feed ${run.feed}` : run.what,
             run.preview ? 'preview' : run.noChange && run.state === 'completed' ? 'no change' : run.state,
             run.memberships.added,
             run.memberships.removed,
