@@ -17,7 +17,7 @@ export async function reportOf(store: Store, run: RunDoc) {
     mode: run.mode,
     noChange: outcome?.noChange ?? false,
     preview: run.preview,
-    source: { name: run.source.name, bytes: run.source.bytes, sha256: run.source.sha256 || null },
+    source: { name: run.source.name, bytes: run.source.bytes, sha256: run.source.sha256 },
     rows: outcome?.rows ?? { read: 0, accepted: 0, rejected: 0, repeated: 0 },
     learners: outcome?.learners ?? { created: 0, updated: 0, reactivated: 0, deactivated: 0, unchanged: 0 },
     groups: outcome?.groups ?? { created: 0 },

@@ -43,7 +43,8 @@ export const RunReport = z.object({
   mode: z.enum(['full', 'delta']),
   noChange: z.boolean(),
   preview: z.boolean(),
-  source: z.object({ name: z.string(), bytes: number, sha256: z.string().nullable() }),
+  /** What was read; 0 bytes and an empty hash where nothing was (yet). */
+  source: z.object({ name: z.string(), bytes: number, sha256: z.string() }),
   rows: z.object({ read: number, accepted: number, rejected: number, repeated: number }),
   learners: z.object({ created: number, updated: number, reactivated: number, deactivated: number, unchanged: number }),
   groups: z.object({ created: number }),

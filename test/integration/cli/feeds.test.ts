@@ -58,5 +58,5 @@ test('the report of a failed run has the hash of the file that could not be used
   await muster.run('groups create Alone --external-id alone');
   const [run] = await muster.json<{ run: string; kind: string }[]>('runs list');
   const { source } = await muster.json<{ source: object }>(`runs show ${run?.run}`);
-  expect(source).toMatchObject({ sha256: null });
+  expect(source).toMatchObject({ bytes: 0, sha256: '' });
 });

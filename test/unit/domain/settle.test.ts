@@ -293,6 +293,26 @@ describe('settling one learner', () => {
     );
   });
 
+  test.each([
+    ['hr', 'crm', false],
+    ['crm', 'hr', true],
+  ])(
+    'R8 R23: of two feeds that let go, %s first, the last one decides what becomes of results',
+    (first, last, purges) => {
+      const option = { hr: 'purge', crm: 'expire' } as const;
+      const half = settled({
+        memberships: [member(2, last)],
+        held: held([item(1), item(2)]),
+        kind: 'purge',
+        endings: removal(2, option[first as 'hr']),
+      });
+      expect(half).toMatchObject({ purge: [] });
+      const end = settled({ held: stored(half), kind: 'purge', endings: removal(2, option[last as 'hr']) });
+      expect(end.purge.length > 0).toBe(purges);
+      expect(end.items.filter(({ status }) => status === 'active')).toEqual([]);
+    },
+  );
+
   test('direct grants are given and taken back by hand', () => {
     const given = settled({ grant: new Set(COURSES.slice(0, 1)) });
     expect(given).toMatchObject({
