@@ -4,7 +4,16 @@ import { Address, anyway, type DeepReadonly, expected, Schedule, Text } from './
 import { type FileKind, readSettings, readSettingsFile } from './file.ts';
 import { isMoment } from './moment.ts';
 import { nearest } from './nearest.ts';
-import { COLUMNS, columnOf, FIGURES, readFigure, SUBJECTS, type Subject, USUAL_COLUMNS } from './reportColumns.ts';
+import {
+  COLUMNS,
+  columnOf,
+  FIGURES,
+  OF_ROWS,
+  readFigure,
+  SUBJECTS,
+  type Subject,
+  USUAL_COLUMNS,
+} from './reportColumns.ts';
 
 export const REPORT_FORMATS = ['csv', 'xlsx', 'json'] as const;
 export type ReportFormat = (typeof REPORT_FORMATS)[number];
@@ -37,6 +46,7 @@ const OF_LEARNERS: readonly Subject[] = ['learners', 'subscriptions', 'progress'
 const FILTERS: Readonly<Record<string, readonly Subject[]>> = {
   groups: OF_LEARNERS,
   subenvironments: OF_LEARNERS,
+  attributes: OF_LEARNERS,
   learnerStatus: ['subscriptions', 'progress', 'memberships'],
   courses: ['subscriptions', 'progress'],
   completion: ['subscriptions', 'progress'],
@@ -60,6 +70,14 @@ const Filter = z.strictObject({
   /** Groups that are linked to one of these, with those below. */
   subenvironments: Names.optional(),
   learnerStatus: z.enum(['active', 'inactive']).optional(),
+  /** Attribute → its possible values, exactly; an empty text: who has none. */
+  attributes: z
+    .record(
+      z.string().min(1).max(100),
+      z.array(z.string().trim().max(2_000)).min(1, 'must name one at the least').max(1_000),
+    )
+    .refine((names) => Object.keys(names).length <= 20, 'must be 20 attributes at most')
+    .optional(),
   courses: Names.optional(),
   /** Per cent; a subscription without results has 0. */
   completion: z.strictObject({ atLeast: Percent.optional(), below: Percent.optional() }).optional(),
@@ -109,7 +127,7 @@ export const ReportShape = z
       summary: z
         .strictObject({
           by: Few,
-          /** `count`, or `sum`, `average`, `min`, `max` of a column: `average completion`. */
+          /** `count`, `learners` (each once), or `sum`, `average`, `min`, `max` of a column: `average completion`. */
           figures: Few.default(['count']),
         })
         .optional(),
@@ -151,10 +169,11 @@ function* refusals({ what, columns, order = [], summary, filter, schedule, send 
     const { figure, of } = readFigure(name);
     const type = of === undefined ? undefined : columnOf(what, of)?.type;
     const path = ['summary', 'figures', at];
-    if (!FIGURES.includes(figure) || (figure === 'count') !== (of === undefined)) {
+    const isOfRows = OF_ROWS.includes(figure) && !(figure === 'learners' && what === 'runs');
+    if (!FIGURES.includes(figure) || isOfRows !== (of === undefined)) {
       yield {
         path,
-        message: `${name} is no figure; possible are count, and sum, average, min, max of a column, like average completion`,
+        message: `${name} is no figure; possible are ${what === 'runs' ? 'count' : 'count, learners'}, and sum, average, min, max of a column, like average completion`,
       };
     } else if (of !== undefined && !columnOf(what, of)) yield { path, message: unknown(what, of) };
     else if (of !== undefined && type !== 'number' && !(type === 'date' && (figure === 'min' || figure === 'max'))) {

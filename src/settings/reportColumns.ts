@@ -50,6 +50,7 @@ export const COLUMNS = {
     status: text('Status'),
     since: date('Since'),
     direct: flag('Direct grant'),
+    through: { title: 'Through', type: 'list' },
   },
   progress: {
     ...PERSON,
@@ -103,8 +104,10 @@ export const USUAL_COLUMNS: Readonly<Record<Subject, readonly string[]>> = {
   runs: ['run', 'feed', 'kind', 'state', 'by', 'createdAt', 'finishedAt', 'membershipsAdded', 'membershipsRemoved'],
 };
 
-export const FIGURES = ['count', 'sum', 'average', 'min', 'max'] as const;
+export const FIGURES = ['count', 'learners', 'sum', 'average', 'min', 'max'] as const;
 export type Figure = (typeof FIGURES)[number];
+/** Figures of the rows themselves, rather than of a column: how many, and of how many learners. */
+export const OF_ROWS: readonly Figure[] = ['count', 'learners'];
 
 /** `count`, or what is made of a column of numbers or dates: `average completion`. */
 export function readFigure(name: string): { figure: Figure; of?: string } {

@@ -12,7 +12,7 @@ import { askToSend } from '../../run/reports/send.ts';
 import { sightOf } from '../../run/sight.ts';
 import { nearest } from '../../settings/nearest.ts';
 import { REPORT_FORMATS, type ReportFormat, readReportFile } from '../../settings/report.ts';
-import { COLUMNS, FIGURES, SUBJECTS, type Subject } from '../../settings/reportColumns.ts';
+import { COLUMNS, FIGURES, OF_ROWS, SUBJECTS, type Subject } from '../../settings/reportColumns.ts';
 import type { ReportDoc } from '../../store/models.ts';
 import { addReport, changeReport, deleteReport } from '../../store/reports.ts';
 import type { Store } from '../../store/store.ts';
@@ -250,5 +250,5 @@ function columnsText(columns: readonly ColumnLine[]): string {
     ['about', 'column', 'title', 'type'],
     columns.map(({ what, column, title, type }) => [what, column, title, type]),
   );
-  return `${lines}\n\nFigures of a summary: ${FIGURES[0]}; ${FIGURES.slice(1).join(', ')} of a number, such as \`average completion\`.`;
+  return `${lines}\n\nFigures of a summary: ${OF_ROWS.join(', ')}; ${FIGURES.filter((one) => !OF_ROWS.includes(one)).join(', ')} of a number, such as \`average completion\`.`;
 }

@@ -1,4 +1,10 @@
+import { through } from '../../domain/entitlement.ts';
+import type { CourseId } from '../../domain/ids.ts';
+import type { Membership } from '../../domain/learner.ts';
 import { attributeOf, type Subject } from '../../settings/reportColumns.ts';
+import type { Sight } from '../sight.ts';
+import { keyOf } from '../views/key.ts';
+import { compare } from '../views/learnerView.ts';
 
 /** An expression of MongoDB. */
 export type Expression = unknown;
@@ -8,6 +14,8 @@ export interface Field {
   readonly value: Expression;
   /** The value is the number of a group or course, and the cell this of it. */
   readonly shows?: { readonly of: 'group' | 'course'; readonly as: 'key' | 'name' | 'subenvironment' };
+  /** The cell is made here, of a value that is more than it shows. */
+  readonly cell?: (value: unknown, sight: Sight, now: Date) => string[];
   /** What has to be read besides the subject itself. */
   readonly needs?: 'progress' | 'held';
 }
@@ -60,6 +68,15 @@ function membershipStatus(now: Date): Expression {
   };
 }
 
+/** The groups that give the course now, as far as they are seen. */
+function throughOf(value: unknown, { structure, seesGroup }: Sight, now: Date): string[] {
+  const { course, memberships } = value as { course: CourseId; memberships: readonly Membership[] };
+  return through(course, memberships, structure, now)
+    .filter(seesGroup)
+    .map((id) => keyOf(structure.group(id) ?? { id }))
+    .sort(compare);
+}
+
 const FIELDS: Readonly<Record<Subject, (now: Date) => Readonly<Record<string, Field>>>> = {
   learners: () => ({
     ...PERSON,
@@ -78,6 +95,7 @@ const FIELDS: Readonly<Record<Subject, (now: Date) => Readonly<Record<string, Fi
     status: { value: '$item.status' },
     since: { value: '$item.since' },
     direct: { value: '$item.direct' },
+    through: { value: { course: '$item.course', memberships: '$learner.memberships' }, cell: throughOf },
   }),
   progress: () => ({
     ...PERSON,
@@ -130,6 +148,11 @@ export function fieldsOf(what: Subject, now: Date): (column: string) => Field {
   return (column) => {
     const attribute = attributeOf(column);
     if (attribute === undefined) return fields[column] as Field;
-    return { value: { $getField: { field: { $literal: attribute }, input: '$learner.attributes' } } };
+    return { value: attributeIn('$learner.attributes', attribute) };
   };
+}
+
+/** The value of an attribute, which may be called anything. */
+export function attributeIn(attributes: string, name: string): Expression {
+  return { $getField: { field: { $literal: name }, input: attributes } };
 }

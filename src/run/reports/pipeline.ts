@@ -2,7 +2,7 @@ import { momentOf } from '../../settings/moment.ts';
 import { columnsOf, dateColumnOf, type ReportSettings } from '../../settings/report.ts';
 import { columnOf, type Figure, readFigure } from '../../settings/reportColumns.ts';
 import type { Sight } from '../sight.ts';
-import { type Expression, type Field, fieldsOf } from './fields.ts';
+import { attributeIn, type Expression, type Field, fieldsOf } from './fields.ts';
 import { keysOf } from './keys.ts';
 import type { Scope } from './names.ts';
 import { type Stretch, stretchOf } from './period.ts';
@@ -55,6 +55,12 @@ function sourceOf(
     return { from: 'runs', stages: [{ $match: match }, ...newest, { $project: { _id: 0, run: RUN } }] };
   }
   const status = what === 'learners' ? filter.status && { $in: filter.status } : filter.learnerStatus;
+  const attributes = (input: string) => {
+    const conditions = Object.entries(filter.attributes ?? {}).map(([name, values]) => ({
+      $in: [{ $ifNull: [attributeIn(input, name), ''] }, { $literal: values }],
+    }));
+    return conditions.length > 0 ? { $expr: { $and: conditions } } : {};
+  };
   const results = needs.has('progress') ? [lookUp('progress', '_id.learner', 'results')] : [];
   const course = courses && { $in: [...courses] };
   const item = {
@@ -68,10 +74,8 @@ function sourceOf(
     ...(needs.has('progress') ? [{ $addFields: { progress: RESULT } }] : []),
   ];
   if (groups === null && (what === 'subscriptions' || what === 'progress')) {
-    const ofLearner = [
-      { $unwind: '$learner' },
-      ...(status === undefined ? [] : [{ $match: { 'learner.status': status } }]),
-    ];
+    const those = { ...(status !== undefined && { 'learner.status': status }), ...attributes('$learner.attributes') };
+    const ofLearner = [{ $unwind: '$learner' }, ...(Object.keys(those).length > 0 ? [{ $match: those }] : [])];
     if (what === 'progress') {
       const match = course ? [{ $match: { '_id.course': course } }] : [];
       return {
@@ -102,6 +106,7 @@ function sourceOf(
   const match = {
     ...(groups && { 'memberships.group': { $in: [...groups] } }),
     ...(status !== undefined && { status }),
+    ...attributes('$attributes'),
   };
   const stages: Stage[] = [{ $match: match }, ...inOrder, { $project: { learner: LEARNER } }];
   if (what === 'progress') {
@@ -232,12 +237,30 @@ function listed(report: ReportSettings, fields: (column: string) => Field, sight
   return { shape: [{ $project: shape }], sort };
 }
 
-const ACCUMULATORS: Readonly<Record<Exclude<Figure, 'count'>, string>> = {
-  sum: '$sum',
-  average: '$avg',
-  min: '$min',
-  max: '$max',
-};
+/**
+ * How a figure is added up: of rows into parts, of parts into more of them, and what it is in the end. Parts, so that the
+ * rows of one learner can be added up first where learners are counted.
+ */
+interface Sum {
+  readonly rows: Expression;
+  readonly parts: (part: string) => Expression;
+}
+
+function sumsOf(figure: Figure, value: Expression): readonly Sum[] {
+  const added = (rows: Expression): Sum => ({ rows: { $sum: rows }, parts: (part) => ({ $sum: part }) });
+  switch (figure) {
+    case 'count':
+      return [added(1)];
+    case 'learners':
+      return [{ rows: { $max: 1 }, parts: (part) => ({ $sum: part }) }];
+    case 'sum':
+      return [added(value)];
+    case 'average':
+      return [added(value), added({ $cond: [{ $isNumber: value }, 1, 0] })];
+    default:
+      return [{ rows: { [`$${figure}`]: value }, parts: (part) => ({ [`$${figure}`]: part }) }];
+  }
+}
 
 /** A row for all that have the same in the columns of the summary. */
 function summed(report: ReportSettings, fields: (column: string) => Field, sight: Sight): Shape {
@@ -248,12 +271,18 @@ function summed(report: ReportSettings, fields: (column: string) => Field, sight
       by.map((name, at) => [`b${at}`, { $ifNull: [orderBy(fields(name), fields(name).value, sight), null] }]),
     ),
   };
+  const again: Record<string, Expression> = { _id: '$_id.by' };
   const shape: Stage = { _id: 0 };
   for (const at of by.keys()) shape[`c${at}`] = `$_id.b${at}`;
   for (const [at, name] of figures.entries()) {
     const { figure, of } = readFigure(name);
-    group[`f${at}`] = figure === 'count' ? { $sum: 1 } : { [ACCUMULATORS[figure]]: fields(of as string).value };
-    shape[`c${by.length + at}`] = `$f${at}`;
+    for (const [part, { rows, parts }] of sumsOf(figure, of === undefined ? 1 : fields(of).value).entries()) {
+      group[`f${at}_${part}`] = rows;
+      again[`f${at}_${part}`] = parts(`$f${at}_${part}`);
+    }
+    const [sum, count] = [`$f${at}_0`, `$f${at}_1`];
+    shape[`c${by.length + at}`] =
+      figure === 'average' ? { $cond: [{ $gt: [count, 0] }, { $divide: [sum, count] }, null] } : sum;
   }
   const sort: Shape['sort'] = {};
   const names = [...by, ...figures];
@@ -263,5 +292,9 @@ function summed(report: ReportSettings, fields: (column: string) => Field, sight
     shape[`o${at}`] = shape[`c${at}`];
     sort[`o${at}`] = text.startsWith('-') ? -1 : 1;
   }
-  return { shape: [{ $group: group }, { $project: shape }], sort };
+  // A set of all learners would be too large for one document: their rows are added up first, each once.
+  const grouped = figures.includes('learners')
+    ? [{ $group: { ...group, _id: { by: group._id, learner: '$learner._id' } } }, { $group: again }]
+    : [{ $group: group }];
+  return { shape: [...grouped, { $project: shape }], sort };
 }

@@ -77,7 +77,8 @@ function cellsOf(report: ReportSettings, sight: Sight, now: Date): ((value: unkn
   const count = report.summary?.by.length ?? Number.POSITIVE_INFINITY;
   return columnsOf(report).map((name, at) => {
     if (at >= count) return (value) => (typeof value === 'number' ? rounded(value) : plain(value));
-    const { shows } = fields(name);
+    const { shows, cell } = fields(name);
+    if (cell) return (value) => cell(value, sight, now);
     if (!shows) return plain;
     const keys = keysOf(shows, sight);
     const text = report.summary ? keys.at : keys.text;

@@ -82,6 +82,29 @@ describe('learners', () => {
     ]);
   });
 
+  test('attributes narrow every subject; an empty text stands for who has none', async () => {
+    const of = (what: string, filter: string) =>
+      rows(`what: ${what}\nsummary: { by: [learner] }\nfilter: { attributes: { department: ${filter} } }`);
+    expect(await of('learners', '[Sales, Care]')).toEqual([
+      ['a', 1],
+      ['b', 1],
+      ['d', 1],
+    ]);
+    expect(await of('learners', '[""]')).toEqual([['c', 1]]);
+    expect(await of('learners', '[sales]')).toEqual([]);
+    expect(await of('subscriptions', '[Care]')).toEqual([['b', 2]]);
+    expect(await of('progress', '[Sales]')).toEqual([
+      ['a', 2],
+      ['d', 1],
+    ]);
+    expect(await of('memberships', '[Sales]')).toEqual([
+      ['a', 1],
+      ['d', 3],
+    ]);
+    const strange = "what: learners\nfilter: { attributes: { '$where': ['$department'], department: ['$name'] } }";
+    expect(await rows(strange)).toEqual([]);
+  });
+
   test('--group narrows what the report itself asks for', async () => {
     const yaml = 'what: learners\ncolumns: [learner]\nfilter: { groups: [all] }';
     expect(await rows(yaml, { within: await muster.group('sector-b') })).toEqual([['a'], ['c'], ['d']]);
@@ -142,6 +165,36 @@ filter: { status: [active] }`),
       ['Course safety', 3, 53.33, 80, new Date('2026-01-10T02:00:00Z')],
       ['Course welcome', 3, 13.33, null, new Date('2026-01-10T02:00:00Z')],
       ['Course sales', 3, 0, null, new Date('2026-01-10T02:00:00Z')],
+    ]);
+  });
+
+  test('`through` names the groups that give the course now, as `learners show` does', async () => {
+    const asked = 'what: subscriptions\ncolumns: [learner, course, through, direct]\norder: [learner, course]';
+    expect(await rows(`${asked}\nfilter: { learnerStatus: active, courses: [safety] }`)).toEqual([
+      ['a', 'safety', ['sector-b'], false],
+      ['c', 'safety', ['sector-b'], false],
+      ['d', 'safety', ['sector-a', 'sector-b'], false],
+    ]);
+    expect(await rows(`${asked}\nfilter: { status: [expired], courses: [safety] }`)).toEqual([
+      ['b', 'safety', [], false],
+    ]);
+  });
+
+  test('`learners` counts each once, beside figures that count every row', async () => {
+    const summary = (by: string) => `what: subscriptions
+summary: { by: [${by}], figures: [learners, count, average completion, sum score, min since] }
+filter: { status: [active] }`;
+    const since = new Date('2026-01-10T02:00:00Z');
+    // Dee is in two sectors and in lone: three rows of each of her courses where `group` is asked for.
+    expect(await rows(summary('status'))).toEqual([['active', 3, 9, 22.22, 135, since]]);
+    expect(await rows(summary('status').replace('learners, ', ''))).toEqual([['active', 9, 22.22, 135, since]]);
+    expect(await rows(summary('groupName'))).toEqual([
+      ['Lone group', 1, 3, 20, 55, since],
+      ['Sector A', 1, 3, 20, 55, since],
+      ['Sector B', 3, 9, 22.22, 135, since],
+    ]);
+    expect(await rows('what: memberships\nsummary: { by: [status], figures: [count, learners] }')).toEqual([
+      ['current', 5, 3],
     ]);
   });
 
