@@ -1,4 +1,4 @@
-import { askToSend } from '../run/reports/send.ts';
+import { askToSend, SCHEDULE } from '../run/reports/send.ts';
 import type { ReportDoc } from '../store/models.ts';
 import type { Services } from '../store/services.ts';
 import { asRead, dueOf } from './due.ts';
@@ -25,7 +25,7 @@ async function sendIfDue(services: Services, report: ReportDoc, now: Date): Prom
   const note = (set: object) => services.store.reports.updateOne(asRead(report), { $set: set });
   if (begins) await note({ scheduled: begins });
   if (!due) return false;
-  const made = await askToSend(services, report, due, 'schedule');
+  const made = await askToSend(services, report, due, SCHEDULE);
   await note({ 'scheduled.handled': due });
   return made;
 }

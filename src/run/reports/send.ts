@@ -12,10 +12,15 @@ import { ownerOf, refuseBeyond } from './saved.ts';
 
 /** Bytes that go with a mail; what is larger is fetched by its link, after log-in. */
 const LARGEST = 10 * 1024 * 1024;
+/** Who asks for what is sent when due. */
+export const SCHEDULE = 'schedule';
 /** Longer than a report takes, ms. */
 const CLAIM = 900_000;
 
-/** Asks for the report to be sent. One sending a due time, however many ask: false where there is one. */
+/**
+ * Asks for the report to be sent. One sending a due time, however many ask: false where there is one. A report is run when it
+ * is sent, so of several due times that wait for a mail server the last alone is.
+ */
 export async function askToSend(
   { store, clock }: Pick<Services, 'store' | 'clock'>,
   { _id: report }: ReportDoc,
@@ -25,11 +30,19 @@ export async function askToSend(
   const now = clock.now();
   try {
     await store.sendings.insertOne({ _id: { report, due }, by, createdAt: now, nextAt: now, tries: [] });
-    return true;
   } catch (error) {
     if (isDuplicateKey(error)) return false;
     throw error;
   }
+  if (by !== SCHEDULE) return true;
+  await store.sendings.updateMany(
+    { '_id.report': report, '_id.due': { $lt: due }, by, nextAt: { $ne: null } },
+    {
+      $set: { nextAt: null, endedAt: now },
+      $push: { tries: { at: now, message: 'A later due time has taken its place.' } },
+    },
+  );
+  return true;
 }
 
 /**

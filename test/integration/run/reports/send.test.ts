@@ -98,6 +98,21 @@ describe('a scheduled report', () => {
     expect(await due()).toEqual([]);
   });
 
+  test('of several times that wait for a mail server the last alone is sent', async () => {
+    await save();
+    for (const day of [10, 11, 12]) {
+      muster.clock.set(`2026-02-${day}T05:00:00Z`);
+      await due();
+      await deliver({ smtpUrl: 'smtp://127.0.0.1:9' });
+    }
+    muster.clock.forward(pauseAfter(1, 1) as number);
+    while ((await deliver()) > 0);
+    expect(mailServer.mails).toHaveLength(1);
+    const [first, , last] = await sendings();
+    expect(first?.tries.at(-1)?.message).toBe('A later due time has taken its place.');
+    expect(last?.deliveredAt).toEqual(muster.clock.now());
+  });
+
   test('a changed schedule has missed nothing yet', async () => {
     const report = await save();
     muster.clock.set('2026-02-10T12:00:00Z');
