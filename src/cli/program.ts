@@ -1,10 +1,12 @@
 import { Command, CommanderError } from 'commander';
 import { MusterError } from '../domain/errors.ts';
+import { isTransient } from '../store/failures.ts';
 import { Cli, type CliOptions } from './cli.ts';
 import { COMMANDS } from './commands/all.ts';
 import { Interrupted } from './interrupted.ts';
 import { withExamples } from './options.ts';
 import type { Streams } from './output.ts';
+import { unreachable } from './unreachable.ts';
 import { version } from './version.ts';
 
 /**
@@ -72,7 +74,9 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 held or drift fo
   return program;
 }
 
-function exitOf(error: unknown, cli: Cli): number {
+function exitOf(thrown: unknown, cli: Cli): number {
+  const isAway = !cli.stopping.aborted && isTransient(thrown);
+  const error = isAway ? unreachable('MongoDB', cli.env.MONGODB_URI && 'MONGODB_URI', thrown) : thrown;
   if (error instanceof CommanderError) {
     const harmless = ['commander.helpDisplayed', 'commander.version'].includes(error.code);
     return harmless ? 0 : 2;

@@ -4,6 +4,7 @@ import { MusterError } from '../domain/errors.ts';
 import type { RunState } from '../domain/run.ts';
 import type { SourceFile } from '../feed/sources/file.ts';
 import type { Queues } from '../queue/queues.ts';
+import { isTransient } from '../store/failures.ts';
 import type { RunDoc } from '../store/models.ts';
 import { ofRun } from '../store/outbox.ts';
 import { readRun } from '../store/runs.ts';
@@ -39,7 +40,7 @@ export async function driveRun(drive: Drive, run: RunDoc, file?: SourceFile): Pr
   const { store, clock } = services;
   let told: string | undefined;
   for (let now = run; ; now = (await readRun(store, run._id)) as RunDoc) {
-    if (file && isFree(now, clock.now())) now = await executeRun(services, now, file);
+    if (file && isFree(now, clock.now())) now = await read(services, now, file);
     if (APPLYING.has(now.state)) return apply(drive, now);
     if (!file && isFree(now, clock.now())) {
       await failRun(services, now, new SourceGone(now));
@@ -52,6 +53,17 @@ export async function driveRun(drive: Drive, run: RunDoc, file?: SourceFile): Pr
       told = other?._id;
     }
     await pause(LOOK_SELDOM, undefined, { ...(signal && { signal }) });
+  }
+}
+
+/** Reads and plans; what met trouble with the database is read again by the next turn. */
+async function read(services: Services, run: RunDoc, file: SourceFile): Promise<RunDoc> {
+  try {
+    return await executeRun(services, run, file);
+  } catch (error) {
+    if (!isTransient(error)) throw error;
+    services.log.warn({ run: run._id }, 'MongoDB went away while a file was read: it is read again');
+    return (await readRun(services.store, run._id)) as RunDoc;
   }
 }
 

@@ -24,7 +24,7 @@ import {
 } from '../store/learners.ts';
 import type { Applied, FeedDoc, RunDoc } from '../store/models.ts';
 import { ofRun } from '../store/outbox.ts';
-import { moveRun, readRun, supersedeHeld } from '../store/runs.ts';
+import { endLease, moveRun, readRun, renewLease, supersedeHeld } from '../store/runs.ts';
 import type { Services } from '../store/services.ts';
 import type { Store } from '../store/store.ts';
 import { readStructure } from '../store/structure.ts';
@@ -59,11 +59,12 @@ export async function executeRun(services: Services, run: RunDoc, file: SourceFi
   const { store } = services;
   const taken = await takeRun(services, run, file);
   if (!taken) return (await readRun(store, run._id)) as RunDoc;
-  const beat = setInterval(() => void heartbeat(services, taken).catch(() => undefined), LEASE / 6);
+  const renew = () => renewLease(store, taken, new Date(services.clock.now().getTime() + LEASE));
+  const beat = setInterval(() => void renew().catch(() => undefined), LEASE / 6);
   try {
     await readAndPlan(services, taken, file);
   } catch (error) {
-    if (isTransient(error)) await giveBack(services, taken);
+    if (isTransient(error)) await endLease(store, taken).catch(() => undefined);
     else await failRun(services, taken, error, file);
     if (!(error instanceof MusterError)) throw error;
   } finally {
@@ -92,19 +93,6 @@ async function takeRun({ store, clock }: Services, run: RunDoc, file: SourceFile
     if (isDuplicateKey(error)) return undefined;
     throw error;
   }
-}
-
-async function heartbeat({ store, clock }: Services, run: RunDoc): Promise<void> {
-  const until = new Date(clock.now().getTime() + LEASE);
-  await store.runs.updateOne(
-    { _id: run._id, state: 'reading', attempt: run.attempt },
-    { $set: { 'lease.until': until } },
-  );
-}
-
-/** Nobody reads the run any more, and the next to look finds it so, without waiting for its lease to run out. */
-async function giveBack({ store }: Services, { _id, attempt }: RunDoc): Promise<void> {
-  await store.runs.updateOne({ _id, attempt }, { $unset: { lease: '' } }).catch(() => undefined);
 }
 
 /** Ends a run with its error. `file`: what it could not use; the report names it by its hash. */

@@ -46,6 +46,21 @@ export async function insertEnded(store: Store, run: RunDoc, session: Session): 
   await store.tellRested(run._id, session);
 }
 
+/**
+ * The reader of a run is alive. A lease that was ended stays so: this may come late, from before the database was away,
+ * and nobody would read the run until what it brought back had run out.
+ */
+export async function renewLease(store: Store, { _id, attempt, lease }: RunDoc, until: Date): Promise<void> {
+  if (!lease) return;
+  const mine = { _id, state: 'reading', attempt, 'lease.owner': lease.owner } as const;
+  await store.runs.updateOne(mine, { $set: { 'lease.until': until } });
+}
+
+/** Nobody reads the run any more, and the next to look finds it so, without waiting for its lease to run out. */
+export async function endLease(store: Store, { _id, attempt }: RunDoc): Promise<void> {
+  await store.runs.updateOne({ _id, attempt }, { $unset: { lease: '' } });
+}
+
 export function readRun(store: Store, id: RunId): Promise<RunDoc | null> {
   return store.runs.findOne({ _id: id });
 }

@@ -2,6 +2,11 @@ import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { settleBatch } from '../../../src/reconcile/settleBatch.ts';
 import { applyBatch } from '../../../src/run/applyBatch.ts';
 import { digest } from '../../../src/run/digest.ts';
+import { isFree } from '../../../src/run/drive.ts';
+import { LEASE } from '../../../src/run/execute.ts';
+import { requestRun } from '../../../src/run/request.ts';
+import type { RunDoc } from '../../../src/store/models.ts';
+import { endLease, readRun, renewLease } from '../../../src/store/runs.ts';
 import { figure } from '../../faults/harness/figures.ts';
 import { COMPANY, HR, useMuster } from '../../harness.ts';
 
@@ -50,6 +55,25 @@ describe('R24: the database is the truth, the queue is only speed', () => {
     expect((await muster.settled(run._id)).state).toBe('completed');
     await sameAsUndisturbed();
     await muster.stopWorkers();
+  });
+
+  test('fault 17: a sign of life from before the database was away does not bring back a lease that was ended', async () => {
+    const { store } = muster;
+    const request = { feed: 'hr', mode: 'full' as const, preview: true, approve: false, by: 'test' };
+    const source = { name: 'hr.csv', path: '/nowhere', bytes: 0 };
+    const run = await requestRun(muster.context, { ...request, source });
+    const until = new Date(muster.clock.now().getTime() + LEASE);
+    const reading: RunDoc = { ...run, state: 'reading', lease: { owner: 'x', host: 'x', pid: 1, until } };
+    await store.runs.replaceOne({ _id: run._id }, reading);
+    const later = new Date(until.getTime() + 1);
+    await renewLease(store, reading, later);
+    expect((await readRun(store, run._id))?.lease?.until).toEqual(later);
+    await endLease(store, reading);
+    await renewLease(store, reading, later);
+    const left = (await readRun(store, run._id)) as RunDoc;
+    expect(left.lease).toBeUndefined();
+    expect(isFree(left, muster.clock.now())).toBe(true);
+    await store.runs.deleteOne({ _id: run._id });
   });
 
   test('fault 15: every job delivered again, in any order, writes nothing', { timeout: 120_000 }, async () => {
