@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { printableLines } from './table.ts';
 
 export interface Streams {
   readonly stdin: NodeJS.ReadableStream & { isTTY?: boolean };
@@ -18,7 +19,7 @@ export class Output {
   /** A fact: the JSON document, or the same as text. */
   show(json: boolean | undefined, value: unknown, text: () => string): void {
     this.#endProgress();
-    const body = json ? JSON.stringify(value, null, 2) : text();
+    const body = json ? JSON.stringify(value, null, 2) : printableLines(text());
     if (body !== '') this.streams.stdout.write(body.endsWith('\n') ? body : `${body}\n`);
   }
 
@@ -44,7 +45,7 @@ export class Output {
   /** A line about what is going on. */
   say(text: string): void {
     this.#endProgress();
-    this.streams.stderr.write(`${text}\n`);
+    this.streams.stderr.write(`${printableLines(text)}\n`);
   }
 
   /** What is going on, on a terminal alone, where each takes the place of the one before. */

@@ -24,9 +24,16 @@ export function facts(lines: readonly (readonly [string, string | number | null 
   return present.map(([name, value]) => `${name.padEnd(wide)}  ${printable(value)}`).join('\n');
 }
 
+const STEERING = /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu;
+
 /** Text from a feed or a database can steer a terminal: control characters are shown, not sent. */
 export function printable(value: string | number | null | undefined): string {
-  return String(value ?? '').replace(/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, '\u00b7');
+  return String(value ?? '').replace(STEERING, '\u00b7');
+}
+
+/** As `printable`, of a text of several lines. */
+export function printableLines(text: string): string {
+  return text.replace(STEERING, (letter) => (letter === '\n' ? letter : '\u00b7'));
 }
 
 /** 1234567 → 1,234,567. */

@@ -309,6 +309,15 @@ export async function editGroup(
   return changeStructure(services, { ...order, why: 'groups edit', groups, option: 'expire' });
 }
 
+/** @throws {UsageError} where the group cannot lie in that one. */
+export function refuseCircle(structure: Structure, group: Group, parent: Group): void {
+  if (group.id === parent.id) throw new UsageError('A group cannot lie below itself; nothing was changed.');
+  if (!structure.wouldCircle(group.id, parent.id)) return;
+  throw new UsageError(
+    `Group ${parent.externalId ?? parent.name} lies below ${group.externalId ?? group.name}, so the move would make a circle; nothing was changed. Choose another parent.`,
+  );
+}
+
 /** Puts a group, with those below it, below another; null = at the top. */
 export async function moveGroup(
   services: Services,
@@ -322,12 +331,7 @@ export async function moveGroup(
   const groups = (now: Structure) => {
     const { parent: _, ...group } = groupIn(now, id);
     const above = parent === null ? undefined : groupIn(now, parent);
-    if (above?.id === id) throw new UsageError('A group cannot lie below itself; nothing was changed.');
-    if (above && now.wouldCircle(id, above.id)) {
-      throw new UsageError(
-        `Group ${above.externalId ?? above.name} lies below ${group.externalId ?? group.name}, so the move would make a circle; nothing was changed. Choose another parent.`,
-      );
-    }
+    if (above) refuseCircle(now, groupIn(now, id), above);
     return [{ id, after: { ...group, ...(above && { parent: above.id }) } }];
   };
   return changeStructure(services, { ...order, why: 'groups move', groups, option: courses });

@@ -10,11 +10,13 @@ import {
   type GroupEdit,
   linkCourses,
   moveGroup,
+  refuseCircle,
   unlinkCourses,
 } from '../../run/structureChange.ts';
 import { viewGroup } from '../../run/views/groupView.ts';
 import { type EndingPreview, previewStructure } from '../../run/views/purgePreview.ts';
 import { viewResult } from '../../run/views/resultView.ts';
+import { readStructure } from '../../store/structure.ts';
 import type { Cli } from '../cli.ts';
 import { confirmed } from '../confirm.ts';
 import { coursesOption, type JsonOption, newExternalId, printsFacts, REMOVALS } from '../options.ts';
@@ -169,7 +171,9 @@ async function move(cli: Cli, text: string, options: MoveOptions): Promise<void>
     throw new UsageError('Say where to: --parent GROUP or --top (one of the two); nothing was changed.');
   }
   const group = await groupOf(store, text);
-  const parent = options.parent === undefined ? null : (await groupOf(store, options.parent)).id;
+  const above = options.parent === undefined ? undefined : await groupOf(store, options.parent);
+  if (above) refuseCircle(await readStructure(store), group, above);
+  const parent = above?.id ?? null;
   await ending(cli, group, options, moved(group, parent), () =>
     moveGroup(services, { group: group.id, parent, courses: options.courses, by: cli.by }),
   );

@@ -4,7 +4,7 @@ import { MANUAL } from '../../domain/ids.ts';
 import type { Learner } from '../../domain/learner.ts';
 import type { Group } from '../../domain/structure.ts';
 import { addMembers, previewRemoval, removeMembers } from '../../run/memberships.ts';
-import { linkCourses, unlinkCourses } from '../../run/structureChange.ts';
+import { linkCourses, refuseCircle, unlinkCourses } from '../../run/structureChange.ts';
 import { previewStructure } from '../../run/views/purgePreview.ts';
 import { viewResult, viewSkipped } from '../../run/views/resultView.ts';
 import type { App } from '../app.ts';
@@ -127,7 +127,7 @@ export function groupChangeRoutes(app: App, context: HttpContext): void {
   app.post(
     '/groups/:group/preview',
     {
-      config: may('read', 'groups', ADMINISTRATORS),
+      config: { ...may('read', 'groups', ADMINISTRATORS), refusal: 409 },
       bodyLimit: 16 * 1024 * 1024,
       schema: {
         tags,
@@ -168,8 +168,9 @@ function changeOf(
     return { ...rest, ...(parent !== undefined && { parent }) };
   };
   if (body.change === 'move') {
-    const parent = body.parent === null ? undefined : groupIn(sight, body.parent).id;
-    return (one) => (one.id === group.id ? below(one, parent) : one);
+    const parent = body.parent === null ? undefined : groupIn(sight, body.parent);
+    if (parent) refuseCircle(sight.structure, group, parent);
+    return (one) => (one.id === group.id ? below(one, parent?.id) : one);
   }
   if (body.change === 'delete') {
     return (one) => (one.id === group.id ? null : one.parent === group.id ? below(one, group.parent) : one);

@@ -115,6 +115,7 @@ describe('groups', () => {
     expect(await get('groups/team')).toMatchObject({ name: 'Team 1' });
     answered(409, await api.ask(key, 'POST', 'groups', { name: 'Other', externalId: 'team' }));
     answered(409, await api.ask(key, 'POST', 'groups/sector-a/move', { parent: 'team' }));
+    answered(409, await api.ask(key, 'POST', 'groups/sector-a/preview', { change: 'move', parent: 'team' }));
     expect(answered(409, await api.ask(key, 'POST', 'groups/team/move', { parent: 'team' })).json()).toMatchObject({
       detail: 'A group cannot lie below itself; nothing was changed.',
     });

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { counted, facts, printable, table } from '../../../src/cli/table.ts';
+import { counted, facts, printable, printableLines, table } from '../../../src/cli/table.ts';
 
 test('columns are as wide as they need, numbers stand to the right', () => {
   expect(
@@ -27,6 +27,7 @@ test('East Asian letters count for two columns, combining marks for none', () =>
 
 test('text that would steer a terminal is shown, not sent', () => {
   expect(printable('a\u001b[31mred\u202e')).toBe('a·[31mred·');
+  expect(printableLines('a\u001b[2J\nb\r')).toBe('a·[2J\nb·');
 });
 
 test('facts without a value are left out', () => {
