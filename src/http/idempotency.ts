@@ -5,7 +5,7 @@ import type { IdempotencyDoc } from '../store/models.ts';
 import type { App } from './app.ts';
 import { isWrite } from './authenticate.ts';
 import type { HttpContext } from './context.ts';
-import { HttpProblem } from './problems.ts';
+import { HttpProblem, PROBLEM, problemOf } from './problems.ts';
 
 /** For how long an answer is given again, ms. */
 const KEPT = 24 * 3_600_000;
@@ -13,6 +13,10 @@ const KEPT = 24 * 3_600_000;
 const ALIVE = 10 * 60_000;
 
 declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The answer holds a secret that is stored as a hash alone. */
+    shownOnce?: true;
+  }
   interface FastifyRequest {
     /** Set while a write with an Idempotency-Key is worked at: where its answer goes. */
     idempotency: IdempotencyDoc['_id'] | null;
@@ -46,7 +50,8 @@ export function idempotency(app: App, context: HttpContext): void {
       .send(body);
   });
   app.addHook('onSend', async (request, reply, payload) => {
-    if (request.idempotency) await keep(context, request.idempotency, reply, payload);
+    const kept = request.routeOptions.config.shownOnce ? withoutSecret : asSent;
+    if (request.idempotency) await keep(context, request.idempotency, kept(reply, payload));
     return payload;
   });
 }
@@ -89,24 +94,37 @@ async function reserve(
   );
 }
 
+/** What is kept of an answer. */
+interface Kept {
+  readonly status: number;
+  readonly body: unknown;
+  readonly type: string;
+}
+
+function asSent(reply: FastifyReply, body: unknown): Kept {
+  return { status: reply.statusCode, body, type: String(reply.getHeader('content-type') ?? 'application/json') };
+}
+
+/** Of an answer with a secret, that it was given: it is stored as a hash, here as well. */
+function withoutSecret(reply: FastifyReply, body: unknown): Kept {
+  if (reply.statusCode >= 300) return asSent(reply, body);
+  const problem = problemOf(
+    409,
+    'shown-once',
+    'It was done by the first request with this Idempotency-Key, and what it answered is shown once. Make another where it did not arrive.',
+  );
+  return { status: problem.status, body: JSON.stringify(problem), type: PROBLEM };
+}
+
 async function keep(
   { store, log }: HttpContext,
   _id: IdempotencyDoc['_id'],
-  reply: FastifyReply,
-  payload: unknown,
+  { status, body, type }: Kept,
 ): Promise<void> {
-  const status = reply.statusCode;
-  const isText = typeof payload === 'string' || payload === undefined || payload === null;
+  const isText = typeof body === 'string' || body === undefined || body === null;
   try {
     if (status >= 500 || !isText) await store.idempotency.deleteOne({ _id });
-    else {
-      const answer = {
-        status,
-        body: payload ?? '',
-        type: String(reply.getHeader('content-type') ?? 'application/json'),
-      };
-      await store.idempotency.updateOne({ _id }, { $set: { answer } });
-    }
+    else await store.idempotency.updateOne({ _id }, { $set: { answer: { status, body: body ?? '', type } } });
   } catch (error) {
     log.warn({ error: (error as Error).name }, 'answer not kept');
   }

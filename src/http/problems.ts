@@ -72,19 +72,19 @@ export function sendProblem(
   detail: string,
   errors?: Problem['errors'],
 ): FastifyReply {
-  const problem: Problem = {
-    type: `urn:muster:${code}`,
-    title: TITLES[status] ?? 'Error',
-    status,
-    detail,
-    ...(errors && { errors }),
-  };
   return reply
     .code(status)
     .header('cache-control', 'no-store')
-    .type('application/problem+json')
+    .type(PROBLEM)
     .serializer(JSON.stringify)
-    .send(problem);
+    .send(problemOf(status, code, detail, errors));
+}
+
+/** Media type of problem documents. */
+export const PROBLEM = 'application/problem+json';
+
+export function problemOf(status: number, code: string, detail: string, errors?: Problem['errors']): Problem {
+  return { type: `urn:muster:${code}`, title: TITLES[status] ?? 'Error', status, detail, ...(errors && { errors }) };
 }
 
 /** Every error of the API as a problem document. What was not foreseen is logged without the texts of the request. */

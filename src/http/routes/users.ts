@@ -14,6 +14,7 @@ import { viewKey, viewUser } from '../views.ts';
 
 const read = may('read', 'users', ADMINISTRATORS);
 const write = may('write', 'users', ADMINISTRATORS);
+const secret = { ...write, shownOnce: true } as const;
 
 export function userRoutes(app: App, context: HttpContext): void {
   const tags = ['users'];
@@ -36,7 +37,7 @@ export function userRoutes(app: App, context: HttpContext): void {
   app.post(
     '/users',
     {
-      config: write,
+      config: secret,
       schema: {
         tags,
         summary: 'Adds a person; the one-time link by which a password is set is shown once',
@@ -96,7 +97,7 @@ export function userRoutes(app: App, context: HttpContext): void {
   app.post(
     '/users/:user/link',
     {
-      config: write,
+      config: secret,
       schema: {
         tags,
         summary: 'A new one-time link, by which the person sets a new password',
@@ -146,7 +147,7 @@ export function keyRoutes(app: App, context: HttpContext): void {
   app.post(
     '/keys',
     {
-      config: write,
+      config: secret,
       schema: {
         tags,
         summary: 'Makes an API key, which is shown once',

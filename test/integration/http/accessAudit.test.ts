@@ -159,6 +159,22 @@ describe('users', () => {
     answered(200, await api.ask(admin, 'PATCH', path, { subenvironments: ['north'] }));
   });
 
+  test('a secret is shown once, also under an Idempotency-Key, and is nowhere in the store', async () => {
+    for (const [path, body] of [
+      ['users', { login: 'dot', role: 'operator' }],
+      ['users/dot/link', undefined],
+      ['keys', { name: 'dot', role: 'operator' }],
+    ] as const) {
+      const ask = () => api.ask(admin, 'POST', path, body, { 'idempotency-key': path });
+      const { link, token } = (await ask()).json<{ link?: string; token?: string }>();
+      const secret = String(link ?? token);
+      expect(secret.length).toBeGreaterThan(40);
+      expect(answered(409, await ask()).json()).toMatchObject({ type: 'urn:muster:shown-once' });
+      for (const stored of await api.muster.store.idempotency.find().toArray())
+        expect(JSON.stringify(stored)).not.toContain(secret);
+    }
+  });
+
   test('a key that is over already is not made', async () => {
     const key = { name: 'over', role: 'operator', expiresAt: '2020-01-01T00:00:00Z' };
     expect((await api.ask(admin, 'POST', 'keys', key)).statusCode).toBe(422);
