@@ -1,5 +1,7 @@
 import { JOBS } from '../queue/job.ts';
 import type { Queues } from '../queue/queues.ts';
+import { nextDueTime } from '../settings/dueTimes.ts';
+import type { FeedDoc, Scheduled } from '../store/models.ts';
 import type { Store } from '../store/store.ts';
 import type { FeedFigures, Figures, QueueFigures } from '../telemetry/metrics.ts';
 import type { HttpContext } from './context.ts';
@@ -79,16 +81,28 @@ async function readFeeds(store: Store, now: number): Promise<FeedFigures[]> {
     ])
     .toArray();
   const done = new Map(sums.map((sum) => [sum._id, sum]));
-  const feeds = await store.feeds.find({ origin: { $ne: 'one-off' } }, { projection: { past: 1 } }).toArray();
-  return feeds.map(({ _id: feed, past }) => {
+  const projection = { past: 1, schedule: 1, scheduled: 1 };
+  const feeds = await store.feeds.find({ origin: { $ne: 'one-off' } }, { projection }).toArray();
+  return feeds.map(({ _id: feed, past, schedule, scheduled }) => {
     const sum = done.get(feed);
     const rows = (of: keyof NonNullable<typeof past>) => (past?.[of] ?? 0) + (sum?.[of] ?? 0);
     return {
       feed,
       rows: { read: rows('read'), accepted: rows('accepted'), rejected: rows('rejected') },
       ...(sum && { lastSuccessAge: (now - sum.at.getTime()) / 1000 }),
+      ...(schedule?.cron !== undefined && scheduled && { overdue: overdue(schedule, scheduled, sum?.at, now) }),
     };
   });
+}
+
+function overdue(
+  { cron = '', timeZone }: NonNullable<FeedDoc['schedule']>,
+  { since }: Scheduled,
+  done: Date | undefined,
+  now: number,
+): number {
+  const first = nextDueTime({ cron, timeZone }, done && done > since ? done : since);
+  return first ? Math.max(0, (now - first.getTime()) / 1000) : 0;
 }
 
 const CHANGES = {

@@ -7,6 +7,7 @@ import { newRunId } from '../store/counters.ts';
 import { keysOf, liftKeys, readSecret } from '../store/erasures.ts';
 import { learnersByEmail, learnersById } from '../store/learners.ts';
 import type { ErasureDoc, RunDoc } from '../store/models.ts';
+import { insertEnded } from '../store/runs.ts';
 import type { Services } from '../store/services.ts';
 import type { Session, Store } from '../store/store.ts';
 import { HeldByFeeds } from './heldByFeeds.ts';
@@ -100,7 +101,7 @@ export async function eraseLearner(
     if (!(await forget(store, session, id))) throw new NotFound(`Learner id:${id} is gone already.`);
     await store.erasures.insertOne(erasure, { session });
     await readAnew(store, session);
-    await store.runs.insertOne(doneAtOnce(_id, by, 'learners erase', at), { session });
+    await insertEnded(store, doneAtOnce(_id, by, 'learners erase', at), session);
     const entry = { at, by, why: 'learners erase', learners: [id], counts: { erased: 1 } };
     await recordAudit(store, session, {
       _id: { run: _id, batch: 0, step: 'erase' },
@@ -251,7 +252,7 @@ export async function liftErasure(
   return store.transaction(async (session) => {
     const lifted = await liftKeys(store, session, keys, { at, by });
     await readAnew(store, session);
-    await store.runs.insertOne(doneAtOnce(run, by, 'learners unerase', at), { session });
+    await insertEnded(store, doneAtOnce(run, by, 'learners unerase', at), session);
     const learners = erased.map(({ learner }) => learner);
     const entry = { at, by, why: 'learners unerase', learners, counts: { lifted } };
     await recordAudit(store, session, { _id: { run, batch: 0, step: 'unerase' }, ...entry });

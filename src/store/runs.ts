@@ -65,9 +65,12 @@ export function readRun(store: Store, id: RunId): Promise<RunDoc | null> {
   return store.runs.findOne({ _id: id });
 }
 
-export function latestRuns(store: Store, { feed, limit }: { feed?: SourceName; limit: number }): Promise<RunDoc[]> {
+export function latestRuns(
+  store: Store,
+  { feed, state, limit }: { feed?: SourceName; state?: RunState; limit: number },
+): Promise<RunDoc[]> {
   return store.runs
-    .find(feed === undefined ? {} : { feed })
+    .find({ ...(feed !== undefined && { feed }), ...(state && { state }) })
     .sort({ createdAt: -1, _id: -1 })
     .limit(limit)
     .toArray();

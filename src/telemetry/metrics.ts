@@ -44,6 +44,8 @@ export interface FeedFigures {
   readonly rows: { readonly read: number; readonly accepted: number; readonly rejected: number };
   /** Since the last run that completed, seconds; undefined = none did yet. */
   readonly lastSuccessAge?: number;
+  /** Since the first due time after which no run completed, seconds; 0 = none has passed. Undefined: it has no schedule. */
+  readonly overdue?: number;
 }
 
 export interface QueueFigures {
@@ -81,14 +83,21 @@ const oldestRun = gauge('muster_oldest_run_seconds', 'Age of the oldest run at w
 const workers = gauge('muster_workers', 'Workers that are connected to Redis.');
 const success = gauge('muster_feed_last_success_age_seconds', "Since the feed's last completed run.", 'feed');
 
+const overdue = gauge(
+  'muster_feed_overdue_seconds',
+  'Since the first scheduled time after which no run of the feed completed; 0 = none has passed.',
+  'feed',
+);
+
 /** The registry in Prometheus' text format, with these figures. */
 export function exposition(figures: Figures): Promise<string> {
-  for (const metric of [runs, rows, changes, setAside, outbox, depth, age, success]) metric.reset();
+  for (const metric of [runs, rows, changes, setAside, outbox, depth, age, success, overdue]) metric.reset();
   for (const { state, count } of figures.runs) runs.set({ state }, count);
   held.set(figures.runs.find(({ state }) => state === 'held')?.count ?? 0);
-  for (const { feed, rows: of, lastSuccessAge } of figures.feeds) {
+  for (const { feed, rows: of, lastSuccessAge, overdue: late } of figures.feeds) {
     for (const [outcome, count] of Object.entries(of)) rows.inc({ feed, outcome }, count);
     if (lastSuccessAge !== undefined) success.set({ feed }, lastSuccessAge);
+    if (late !== undefined) overdue.set({ feed }, late);
   }
   for (const [kind, count] of Object.entries(figures.changes)) changes.inc({ kind }, count);
   for (const { job, count } of figures.setAside) setAside.set({ job }, count);

@@ -1,6 +1,7 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { UsageError } from '../../domain/errors.ts';
 import type { PlanPart } from '../../domain/planPart.ts';
+import { RUN_STATES, type RunState } from '../../domain/run.ts';
 import { approveRun, cancelRun, planAgain, rejectRun, StalePlan } from '../../run/approval.ts';
 import { type ChangeView, changesOf, type WindowView } from '../../run/views/changesView.ts';
 import { rejectedFile, rejectedRows } from '../../run/views/rejectedView.ts';
@@ -22,9 +23,11 @@ export function addRuns(program: Command, cli: Cli): void {
       .command('list')
       .description('lists the latest runs')
       .option('--feed <name>', 'of this feed alone')
+      .addOption(new Option('--state <state>', 'in this state alone').choices(RUN_STATES))
       .option('--limit <number>', 'at most so many', wholeNumber, 20)
       .action((options: ListOptions) => list(cli, options)),
     'muster runs list --feed hr',
+    'muster runs list --state held',
   );
   printsFacts(
     runs
@@ -90,16 +93,18 @@ export function addRuns(program: Command, cli: Cli): void {
 
 interface ListOptions extends JsonOption {
   readonly feed?: string;
+  readonly state?: RunState;
   readonly limit: number;
 }
 
-async function list(cli: Cli, { json, feed, limit }: ListOptions): Promise<void> {
+async function list(cli: Cli, { json, feed, state, limit }: ListOptions): Promise<void> {
   const { store } = await cli.open();
   if (feed !== undefined) await feedOf(store, feed);
-  const found = (await latestRuns(store, { limit, ...(feed !== undefined && { feed }) })).map(runSummary);
+  const which = { limit, ...(feed !== undefined && { feed }), ...(state && { state }) };
+  const found = (await latestRuns(store, which)).map(runSummary);
   cli.out.show(json, found, () =>
     found.length === 0
-      ? 'No run yet.'
+      ? `No run${state ? ` is ${state}` : ' yet'}.`
       : table(
           ['run', 'what', 'state', 'added', 'removed', 'rejected', 'by', 'when'],
           found.map((run) => [

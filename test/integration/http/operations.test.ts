@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { jobs } from '../../../jobs/all.ts';
 import type { RunId } from '../../../src/domain/ids.ts';
+import { figuresOf } from '../../../src/http/figures.ts';
 import { type Listening, serveMetrics } from '../../../src/http/operations.ts';
 import { ReadinessCheck, STUCK_AFTER } from '../../../src/http/readiness.ts';
 import { Queues } from '../../../src/queue/queues.ts';
@@ -54,6 +55,27 @@ describe('metrics', () => {
     expect((await metric('muster_queue_jobs')).length).toBeGreaterThan(0);
     expect((await metric('nodejs_eventloop_lag_p99_seconds')).length).toBe(1);
     expect((await metric('muster_job_duration_seconds_count')).some((line) => line.includes('job="apply"'))).toBe(true);
+  });
+
+  test('tell how long a scheduled feed is overdue, also where no run of it ever completed', async () => {
+    const { store, clock } = api.muster;
+    const overdue = async (): Promise<unknown> =>
+      (await figuresOf(api.context)()).feeds.find(({ feed }) => feed === 'nightly')?.overdue;
+    await api.muster.feed(
+      `${HR.replace('name: hr', 'name: nightly')}source: { file: x.csv }\nschedule: { cron: "0 2 * * *" }\n`,
+    );
+    const since = new Date('2026-01-10T01:00:00Z');
+    await store.feeds.updateOne({ _id: 'nightly' }, { $set: { 'scheduled.since': since } });
+    const before = clock.now();
+    clock.set('2026-01-10T01:59:00Z');
+    expect(await overdue()).toBe(0);
+    clock.set('2026-01-11T03:00:00Z');
+    expect(await overdue()).toBe(25 * 3600);
+    await api.muster.import('EmployeeID,Mail,FirstName,LastName,Status,Groups\n9,,,,A,sector-a\n', { feed: 'nightly' });
+    expect(await overdue()).toBe(0);
+    clock.set('2026-01-12T02:00:30Z');
+    expect(await overdue()).toBe(30);
+    clock.set(before);
   });
 
   test('name no person and no run', async () => {

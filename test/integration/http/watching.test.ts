@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
+import { PassThrough } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { main } from '../../../src/cli/program.ts';
 import { COMPANY, HR } from '../../harness.ts';
 import { answered, useApi } from './asking.ts';
 
@@ -48,7 +50,7 @@ async function exported(): Promise<Map<string, Set<string>>> {
 describe('dashboard and alert rules', () => {
   test('name only metrics that are exported, with the labels that these have', async () => {
     await api.muster.structure(COMPANY);
-    await api.muster.feed(HR);
+    await api.muster.feed(`${HR}source: { file: hr.csv }\nschedule: { cron: "0 2 * * *" }\n`);
     await api.muster.import('EmployeeID,Mail,Status,Groups\n1,a@x.org,A,sector-a\n');
     await api.muster.store.setAside.insertOne({ _id: 'one', job: 'apply' } as never);
     await api.muster.store.outbox.insertOne({
@@ -84,6 +86,25 @@ describe('dashboard and alert rules', () => {
       (name) => name.startsWith('muster_') && !/_(sum|created)$/.test(name),
     );
     expect(bare.filter((name) => !used.has(name))).toEqual([]);
+  });
+
+  test('name only commands and options that there are', async () => {
+    const texts = rules.flatMap(({ annotations }) => Object.values(annotations).join(' '));
+    const commands = texts.flatMap((text) =>
+      [...text.matchAll(/`muster ([^`]+)`/g)].map(([, command = '']) => command),
+    );
+    expect(commands.length).toBeGreaterThan(5);
+    for (const command of commands) {
+      const words = command.split(' ');
+      const stdout = new PassThrough();
+      const exit = await main([...words.filter((word) => /^[a-z]+$/.test(word)).slice(0, 2), '--help'], {
+        ...process,
+        stdout,
+      });
+      const help = String(stdout.read());
+      expect(exit, command).toBe(0);
+      for (const option of words.filter((word) => word.startsWith('--'))) expect(help, command).toContain(option);
+    }
   });
 
   test('every alert says how bad it is and what to do', () => {
