@@ -65,6 +65,8 @@ class Planning {
   readonly #lookAgain = new LearnerSet();
   readonly #named = new LearnerSet();
   #namedChanged = 0;
+  /** Learners whom the feed holds still, though no row names them: a rejected one may be theirs (R15). */
+  #unnamed = 0;
   readonly #subscriptions: SubscriptionCounts = { ...NO_SUBSCRIPTIONS };
   readonly #created = new Map<string, string>();
   readonly #swapped: { left: string; came: string }[] = [];
@@ -195,6 +197,7 @@ class Planning {
         if (!isHeldBy(learner, this.#in.policy.feed)) continue;
         const plan = this.#planOne(learner, null, undefined);
         if (plan.change) planned.push({ change: plan.change, live: learner });
+        else if (learner.holds.some(({ feed, leftAt }) => feed === this.#in.policy.feed && !leftAt)) this.#unnamed += 1;
       }
       await this.#write(planned);
     }
@@ -279,7 +282,7 @@ class Planning {
       unchanged: this.#named.size - this.#namedChanged,
     };
     const nothing = this.#writer.batches === 0 && reading.newGroups.size === 0;
-    const heldLearners = policy.mode === 'full' ? this.#named.size : held.learners + tally.held;
+    const heldLearners = policy.mode === 'full' ? this.#named.size + this.#unnamed : held.learners + tally.held;
     return {
       rejections: this.#rejections,
       outcome: {

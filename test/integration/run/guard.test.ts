@@ -114,6 +114,8 @@ describe('rejected rows', () => {
     });
     expect(report.problems[0]?.message).toMatch(/sector-a .*letter case or zeros/i);
     expect(await muster.memberships('007')).toEqual(['sector-a: hr']);
+    const feed = await muster.store.feeds.findOne({ _id: 'hr' });
+    expect(feed?.held).toEqual({ learners: 30, memberships: 30 });
   });
 
   test('R15: the protected learner is looked at again in the next run', async () => {
