@@ -24,6 +24,9 @@ export function externalId(text: string): ExternalId | undefined {
   return clean === '' ? undefined : (clean as ExternalId);
 }
 
+/** What no External ID holds. */
+export const CONTROL = /[\p{Cc}\u2028\u2029]/u;
+
 /** `id:12` is how what has no External ID is named, so no External ID may look like it. */
 export function looksLikeId(text: string): boolean {
   return /^id:[0-9]+$/i.test(text);

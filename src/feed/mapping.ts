@@ -1,5 +1,5 @@
 import type { NamedGroup, Rejection, RowClaim } from '../domain/claim.ts';
-import { type ExternalId, looksLikeId } from '../domain/ids.ts';
+import { CONTROL, type ExternalId, looksLikeId } from '../domain/ids.ts';
 import type { Window } from '../domain/learner.ts';
 import type { FeedSettings } from '../settings/feed.ts';
 import { compileDates, type ReadDate } from './dates.ts';
@@ -25,7 +25,6 @@ export function isRejection(result: RowClaim | Rejection): result is Rejection {
   return 'code' in result;
 }
 
-const CONTROL = /[\p{Cc}\u2028\u2029]/u;
 const EMAIL = /^[^\s@"(),:;<>[\]\\]+@[^\s@.,:;<>"]+(?:\.[^\s@.,:;<>"]+)+$/;
 const LONGEST_EMAIL = 254;
 const NONE: readonly ExternalId[] = [];

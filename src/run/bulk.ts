@@ -8,6 +8,7 @@ import type { Services } from '../store/services.ts';
 import { readCourses, readStructure } from '../store/structure.ts';
 import { changeByHand } from './manual.ts';
 import { importStructure, type StructureImport } from './structureChange.ts';
+import { unfitId } from './unfitIds.ts';
 
 /** One of many that were to be made, and what became of it: `created`, `already`, or why it was not. */
 export interface BulkLine {
@@ -29,7 +30,9 @@ export async function createGroups(
   const made = new Map<ExternalId, (typeof groups)[number]>();
   for (const group of groups) {
     const unknown = group.courses?.find((course) => !courses.has(course));
-    if (structure.byExternalId(group.externalId)) outcomes.set(group, 'already');
+    const unfit = unfitId(group.externalId);
+    if (unfit !== undefined) outcomes.set(group, unfit);
+    else if (structure.byExternalId(group.externalId)) outcomes.set(group, 'already');
     else if (made.has(group.externalId)) outcomes.set(group, 'repeated');
     else if (unknown !== undefined) outcomes.set(group, `unknown course ${unknown}`);
     else made.set(group.externalId, group);
@@ -70,6 +73,8 @@ export async function addLearners(
   const outcomeOf = (identity: Identity): string => {
     const { externalId, email } = identity;
     const keys = [externalId && `id ${externalId}`, email && `mail ${emailKey(email)}`].flatMap((key) => key || []);
+    const unfit = externalId && unfitId(externalId);
+    if (unfit) return unfit;
     if (externalId && byId.has(externalId)) return 'already';
     if (email && byEmail.has(emailKey(email))) return 'its e-mail address is held by another learner';
     if (erased?.match(identity)) return 'the person was erased';

@@ -9,10 +9,10 @@ import { learnersByEmail, learnersByExternalId, learnersById, memberIds } from '
 import type { Services } from '../store/services.ts';
 import { readStructure } from '../store/structure.ts';
 import { chunks } from './chunks.ts';
-import { refuseIdLike } from './idLike.ts';
 import { changeByHand, type ManualOrder, type ManualResult } from './manual.ts';
 import { type RemovalPreview, RemovalTally } from './removalPreview.ts';
 import { simulate } from './simulate.ts';
+import { refuseUnfitId } from './unfitIds.ts';
 
 const ALWAYS: readonly Window[] = [{}];
 const CHUNK = 1000;
@@ -191,7 +191,7 @@ async function refuseTaken(
   { externalId, email }: Partial<Identity>,
   own?: LearnerId,
 ): Promise<void> {
-  refuseIdLike(externalId);
+  refuseUnfitId(externalId);
   await refuseErased(store, { externalId, email });
   const byId = externalId ? (await learnersByExternalId(store, [externalId])).get(externalId) : undefined;
   if (byId && byId.id !== own) throw new UsageError(`Learner ${externalId} exists already; nothing was changed.`);

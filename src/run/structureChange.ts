@@ -15,11 +15,11 @@ import type { Session } from '../store/store.ts';
 import { bumpStructure, readStructure, toCourse, toGroup } from '../store/structure.ts';
 import { madeSubenvironments } from '../store/subenvironments.ts';
 import { chunks } from './chunks.ts';
-import { refuseIdLike } from './idLike.ts';
 import { blankRun, drainRun, eventsOf, type ManualResult } from './manual.ts';
 import { removeMembers } from './memberships.ts';
 import { BATCH_SIZE } from './planWriter.ts';
 import { waiting } from './start.ts';
+import { refuseUnfitId } from './unfitIds.ts';
 
 interface StructureOrder {
   readonly by: string;
@@ -244,7 +244,7 @@ function groupIn(structure: Structure, id: GroupId): Group {
 }
 
 function refuseTaken(structure: Structure, externalId: ExternalId, own?: GroupId): void {
-  refuseIdLike(externalId);
+  refuseUnfitId(externalId);
   const holder = structure.byExternalId(externalId);
   if (holder && holder.id !== own) throw new UsageError(`Group ${externalId} exists already; nothing was changed.`);
 }
@@ -433,7 +433,7 @@ export async function addCourse(
   }: { name: string; externalId?: ExternalId; subenvironment?: string; by: string },
 ): Promise<CourseId> {
   if (name.trim() === '') throw new UsageError('A course needs a name; nothing was changed.');
-  refuseIdLike(externalId);
+  refuseUnfitId(externalId);
   const [subenvironment] = place === undefined ? [] : await madeSubenvironments(store, [place]);
   const _id = (await reserve(store, 'courses', 1)) as CourseId;
   const run = await newRunId(store);

@@ -85,6 +85,27 @@ describe('many at once', () => {
       lines: [{ outcome: 'created' }, { outcome: 'already' }],
     });
   });
+
+  test('R12: External IDs that no feed could name are not made, one by one or many', async () => {
+    for (const externalId of ['id:5', 'a\u0000b', 'a\nb', 'a\u2028b']) {
+      const outcome = expect.stringMatching(/cannot be one|no control character/);
+      for (const [path, body] of [
+        ['groups', { name: 'x', externalId }],
+        ['courses', { name: 'x', externalId }],
+        ['learners', { externalId }],
+      ] as const)
+        answered(409, await ask('POST', path, body));
+      answered(409, await ask('PATCH', 'learners/001', { externalId }));
+      answered(409, await ask('PATCH', 'groups/lone', { externalId }));
+      const groups = [{ externalId, name: 'x' }];
+      expect(answered(200, await ask('POST', 'groups/import', { groups })).json()).toEqual({
+        lines: [{ name: externalId, outcome }],
+      });
+      expect(answered(200, await ask('POST', 'learners/import', { learners: [{ externalId }] })).json()).toEqual({
+        lines: [{ name: externalId, outcome }],
+      });
+    }
+  });
 });
 
 describe('privacy', () => {
