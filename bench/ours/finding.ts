@@ -1,12 +1,11 @@
 import { openFeed } from '../../src/feed/reader.ts';
-import { RowTable } from '../../src/feed/rows/table.ts';
 import { sourceFile } from '../../src/feed/sources/file.ts';
+import { loadTable } from '../../src/run/loadTable.ts';
 import { readClaims } from '../../src/run/read.ts';
 import { policyOf } from '../../src/settings/feed.ts';
 import { readFeedDoc, settingsOf } from '../../src/store/feeds.ts';
 import { learnerIdsByExternalId } from '../../src/store/learners.ts';
 import { readStructure } from '../../src/store/structure.ts';
-import { readTable } from '../../src/store/tables.ts';
 import type { Cast } from '../cast.ts';
 import { peakMemory } from '../measure.ts';
 import type { Answer } from '../tasks.ts';
@@ -22,13 +21,13 @@ export async function finding(cast: Cast, { database, file }: { database: string
   const structure = await readStructure(store);
   const meter = cast.meter();
   const claims = await meter.time(async () => {
-    const parts = await readTable(store, applied);
+    const known = await loadTable(store, applied);
     const reading = await readClaims({
       reader: await openFeed(await sourceFile(file), settings),
       policy: policyOf(settings),
       structure,
       hashKey: Buffer.from(applied.hashKey, 'hex'),
-      known: RowTable.fromParts(parts ?? []),
+      known,
       lookAgain: [],
       idsOf: (ids) => learnerIdsByExternalId(store, ids),
       newGroupIds: async () => [],

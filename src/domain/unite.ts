@@ -21,6 +21,7 @@ export interface United {
  * contradict each other about who the learner is are all rejected, since either could be the wrong one (R15).
  */
 export function uniteRows(rows: readonly ResolvedRow[]): United {
+  if (rows.length === 1) return { claim: claimOf(rows[0] as ResolvedRow), rejections: [], repeated: [] };
   const sorted = [...rows].sort((a, b) => a.row - b.row);
   const first = sorted[0];
   if (!first) return { claim: null, rejections: [], repeated: [] };
@@ -31,12 +32,10 @@ export function uniteRows(rows: readonly ResolvedRow[]): United {
   }
   const seen = new Set<string>();
   const repeated: number[] = [];
-  if (sorted.length > 1) {
-    for (const row of sorted) {
-      const key = keyOf(row);
-      if (seen.has(key)) repeated.push(row.row);
-      seen.add(key);
-    }
+  for (const row of sorted) {
+    const key = keyOf(row);
+    if (seen.has(key)) repeated.push(row.row);
+    seen.add(key);
   }
   const windows = new Map<GroupId, Window[]>();
   const removed = new Set<GroupId>();
@@ -66,6 +65,26 @@ export function uniteRows(rows: readonly ResolvedRow[]): United {
     repeated,
   };
 }
+
+/** What a row says that is a learner's only one, as nearly all are. */
+function claimOf(row: ResolvedRow): Claim {
+  const { groupIds } = row;
+  const ids = groupIds.length > 1 ? [...new Set(groupIds)].sort((a, b) => a - b) : groupIds;
+  const adds = row.action === 'add';
+  const windows = adds && ids.length > 0 ? uniteWindows([row.window]) : [];
+  const claim: Writable<Claim> = {
+    externalId: row.externalId,
+    rows: [row.row],
+    attributes: adds ? row.attributes : {},
+    status: row.status,
+    groups: adds ? ids.map((group) => ({ group, windows })) : [],
+    removed: adds ? [] : ids,
+  };
+  if (adds) for (const key of TEXTS) if (row[key] !== undefined) claim[key] = row[key];
+  return claim;
+}
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 const TEXTS = ['email', 'firstName', 'lastName'] as const;
 

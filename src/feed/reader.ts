@@ -98,14 +98,17 @@ export class FeedReader {
     }
   }
 
-  /** Parses the rows at these indexes. Blank rows give nothing, so results are told apart by their row numbers. */
-  parse(rows: Rows, indexes: Uint32Array | readonly number[], firstRow: number): (RowClaim | Rejection)[] {
+  /**
+   * Parses the rows at these indexes. `numbers`: that of the first of all rows, or those of all. Blank rows give
+   * nothing, so results are told apart by their row numbers.
+   */
+  parse(rows: Rows, indexes: Uint32Array | readonly number[], numbers: number | Uint32Array): (RowClaim | Rejection)[] {
     const results: (RowClaim | Rejection)[] = [];
     for (let from = 0; from < indexes.length; from += AT_ONCE) {
       const present: number[] = [];
       for (const index of indexes.slice(from, from + AT_ONCE))
         if (rows.start[index] !== rows.end[index]) present.push(index);
-      if (present.length > 0) this.#parse(rows, present, firstRow, results);
+      if (present.length > 0) this.#parse(rows, present, numbers, results);
     }
     return results;
   }
@@ -128,12 +131,17 @@ export class FeedReader {
   }
 
   /** All rows in one call of the parser; where it finds other rows than we did, or faults, row by row. */
-  #parse(rows: Rows, indexes: readonly number[], firstRow: number, results: (RowClaim | Rejection)[]): void {
+  #parse(
+    rows: Rows,
+    indexes: readonly number[],
+    numbers: number | Uint32Array,
+    results: (RowClaim | Rejection)[],
+  ): void {
     const { delimiter, encoding } = this.layout;
     const { records, sound } = parseRecords(decode(joined(rows, indexes), encoding), delimiter);
     const together = sound && records.length === indexes.length;
     for (const [at, index] of indexes.entries()) {
-      const row = firstRow + index;
+      const row = typeof numbers === 'number' ? numbers + index : (numbers[index] as number);
       const cells = together ? records[at] : parseRecord(decode(bytesOf(rows, index), encoding), delimiter);
       results.push(
         cells ? this.#mapper.row(cells, row) : this.#mapper.badQuotes(decode(bytesOf(rows, index), encoding), row),

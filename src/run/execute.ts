@@ -7,7 +7,8 @@ import type { FeedPolicy } from '../domain/policy.ts';
 import { BrokenOff } from '../feed/errors.ts';
 import { MAPPING_VERSION } from '../feed/mapping.ts';
 import { type FeedReader, openFeed } from '../feed/reader.ts';
-import { LOOK_AGAIN, RowTable, RowTableWriter } from '../feed/rows/table.ts';
+import type { Rows } from '../feed/rows/rows.ts';
+import { LOOK_AGAIN, type RowTable, RowTableWriter } from '../feed/rows/table.ts';
 import { endsWithLineBreak, type SourceFile, sha256Of } from '../feed/sources/file.ts';
 import { type FeedSettings, policyOf } from '../settings/feed.ts';
 import { reserve } from '../store/counters.ts';
@@ -22,17 +23,18 @@ import {
   learnersHeldBy,
   learnersToLookAt,
 } from '../store/learners.ts';
-import type { Applied, FeedDoc, RunDoc } from '../store/models.ts';
+import type { Applied, FeedDoc, RejectedDoc, RunDoc } from '../store/models.ts';
 import { ofRun } from '../store/outbox.ts';
 import { endLease, moveRun, readRun, renewLease, supersedeHeld } from '../store/runs.ts';
 import type { Services } from '../store/services.ts';
 import type { Store } from '../store/store.ts';
 import { readStructure } from '../store/structure.ts';
-import { dropTable, readTable, writeTable } from '../store/tables.ts';
+import { dropTable, writeTable } from '../store/tables.ts';
 import { finishRun } from './advance.ts';
 import { contestedEmails } from './emails.ts';
 import { hidesOne } from './hidden.ts';
 import { LearnerSet } from './learnerSet.ts';
+import { loadTable } from './loadTable.ts';
 import { withNewGroups } from './newGroups.ts';
 import { countEvent, NO_SUBSCRIPTIONS, type Outcome, type SubscriptionCounts } from './outcome.ts';
 import { planRun, type RunPlan } from './planRun.ts';
@@ -139,7 +141,7 @@ async function readAndPlan(services: Services, run: RunDoc, file: SourceFile): P
   const reader = await openFeed(file, settings);
   const layout = layoutDigest(reader);
   const comparable = sameMeaning && applied.layout === layout;
-  const table = applied ? await readTable(store, applied) : undefined;
+  const rowTable = applied && (await loadTable(store, applied));
   const hashKey = applied ? Buffer.from(applied.hashKey, 'hex') : randomBytes(16);
   let previewId = PREVIEW_IDS;
   const newIds = async (what: 'groups' | 'learners', count: number): Promise<number> => {
@@ -147,7 +149,6 @@ async function readAndPlan(services: Services, run: RunDoc, file: SourceFile): P
     previewId += count;
     return previewId - count;
   };
-  const rowTable = table && RowTable.fromParts(table);
   const policy = policyOf(settings);
   const anybody = await hasLearners(store);
   const { reading, compared } = await readSafely(services, {
@@ -183,7 +184,7 @@ async function readAndPlan(services: Services, run: RunDoc, file: SourceFile): P
     newLearnerIds: (count) => newIds('learners', count),
     now: planStart,
   });
-  await storeRejected(services, run, reader, hashKey, plan.rejections);
+  await storeRejected(services, run, reader, hashKey, reading, plan.rejections);
   const tableId = `${run._id}-${run.attempt}`;
   const packs = !run.preview && policy.mode === 'full';
   const last = applied && lookAgain.length === 0 && servesAgain(settings, reading, plan) ? applied : undefined;
@@ -372,9 +373,10 @@ function layoutDigest({ layout: { headers, delimiter, encoding } }: FeedReader):
  * Does the last applied run's table say of tonight's rows what a new one would, but for a few that will be parsed again
  * and be no news again? Where changes by hand stay until the feed has news, a row must be news once (R21).
  */
-function servesAgain({ authority }: FeedSettings, { nearlyAsBefore }: Reading, plan: RunPlan): boolean {
-  const { outcome, rejections, lookAgain } = plan;
-  return nearlyAsBefore && authority === 'feed' && outcome.noChange && rejections.length + lookAgain.size === 0;
+function servesAgain({ authority }: FeedSettings, { nearlyAsBefore, marked }: Reading, plan: RunPlan): boolean {
+  if (!nearlyAsBefore || authority !== 'feed' || !plan.outcome.noChange) return false;
+  for (const learner of plan.lookAgain) if (!marked.has(learner)) return false;
+  return true;
 }
 
 /** Learners of the last applied run who may have left. */
@@ -417,25 +419,37 @@ function* packTable(rowMap: RowMap, lookAgain: LearnerSet): Generator<Uint8Array
   yield* full;
 }
 
-/** Keeps rejected rows with their bytes: one more pass over the file, only where there are any. */
+/** Keeps rejected rows with their bytes; those that were not copied in the first pass over the file need one more. */
 async function storeRejected(
   { store }: Services,
   run: RunDoc,
   reader: FeedReader,
   key: Uint8Array,
+  { copies }: Reading,
   rejections: readonly Rejection[],
 ): Promise<void> {
-  if (rejections.length === 0) return;
   const byRow = new Map(rejections.map((rejection) => [rejection.row, rejection]));
+  const docOf = ({ row, code, message }: Rejection, rows: Rows, at: number): RejectedDoc => {
+    byRow.delete(row);
+    return { _id: { run: run._id, attempt: run.attempt, row }, code, message, bytes: reader.raw(rows, at) };
+  };
+  const insert = async (docs: RejectedDoc[]) => {
+    if (docs.length > 0) await store.rejected.insertMany(docs, { ordered: false });
+  };
+  await insert(
+    [...byRow.values()].flatMap((rejection) => {
+      const at = copies?.indexOf(rejection.row) ?? -1;
+      return copies && at >= 0 ? [docOf(rejection, copies.rows, at)] : [];
+    }),
+  );
+  if (byRow.size === 0) return;
   for await (const { rows, firstRow } of reader.rows(key)) {
     const docs = [];
     for (let at = 0; at < rows.count; at += 1) {
       const rejection = byRow.get(firstRow + at);
-      if (!rejection) continue;
-      const { row, code, message } = rejection;
-      docs.push({ _id: { run: run._id, attempt: run.attempt, row }, code, message, bytes: reader.raw(rows, at) });
+      if (rejection) docs.push(docOf(rejection, rows, at));
     }
-    if (docs.length > 0) await store.rejected.insertMany(docs, { ordered: false });
+    await insert(docs);
   }
 }
 

@@ -4,7 +4,8 @@ import type { FeedPolicy } from '../domain/policy.ts';
 import type { Structure } from '../domain/structure.ts';
 import { type ResolvedRow, uniteRows } from '../domain/unite.ts';
 import type { FeedReader } from '../feed/reader.ts';
-import type { RowMatcher } from '../feed/rows/matcher.ts';
+import { RowCopies } from '../feed/rows/copies.ts';
+import { IN_DOUBT, NEW_ROW, type RowMatcher } from '../feed/rows/matcher.ts';
 import type { Rows } from '../feed/rows/rows.ts';
 import type { RowTable } from '../feed/rows/table.ts';
 import type { ErasedPeople } from '../store/erasures.ts';
@@ -54,6 +55,10 @@ export interface Reading {
   readonly lost: LearnerSet;
   /** Nearly all rows are those of the last applied run, in its order: its table serves the next run as well as a new one. */
   readonly nearlyAsBefore: boolean;
+  /** Learners whom the last applied run's table wants to be looked at again. */
+  readonly marked: LearnerSet;
+  /** Rows that the last applied run had not, as far as there are few of them. */
+  readonly copies: RowCopies | undefined;
   /** Those of `lost` of whom fewer rows have come than gone: the only ones from whom something may be taken away. */
   readonly fewer: LearnerSet;
   readonly newGroups: ReadonlyMap<GroupId, NewGroup>;
@@ -75,6 +80,8 @@ export async function* claimsOf({ claims, alone }: Reading): AsyncGenerator<Clai
 
 /** Rows of which at most one is new, gone or moved, for a table to be as good as new. */
 const NEARLY = 100;
+/** Rows that wait until it is known whether they stand elsewhere in the table. */
+const DOUBTFUL = 16_384;
 /** New rows that are held in memory at once; of more, only their hashes are. */
 const HELD = 20_000;
 /** Claims handed out at once. */
@@ -97,6 +104,7 @@ class Claiming {
   readonly #dirty: LearnerSet;
   readonly #erased = new Set<number>();
   #held = 0;
+  #copies: RowCopies | undefined;
   #crowd: Crowd | undefined;
   #rowMap = new RowMap();
   #first = 2;
@@ -115,9 +123,11 @@ class Claiming {
     const knownRows = await this.#detect(matcher);
     const { sha256 } = reader;
     const gone = new Map<LearnerId, number>();
+    const marked = new LearnerSet();
     for (const at of matcher?.unmatched() ?? []) {
       const learner = known?.learner(at) as LearnerId;
       gone.set(learner, (gone.get(learner) ?? 0) + 1);
+      if (known?.isMark(at)) marked.add(learner);
     }
     const lost = new LearnerSet(gone.keys());
     if (knownRows > 0) await this.#readDirty(lost, gone);
@@ -137,6 +147,8 @@ class Claiming {
       erased: this.#erased.size,
       lost,
       nearlyAsBefore: matcher !== undefined && NEARLY * (matcher.jumps + lost.size) <= this.#read,
+      marked,
+      copies: this.#copies,
       fewer: new LearnerSet(gone.keys()),
       newGroups,
       rowMap: this.#rowMap,
@@ -146,9 +158,10 @@ class Claiming {
 
   /** The pass over all rows. Returns how many of them were known. */
   async #detect(matcher: RowMatcher | undefined): Promise<number> {
-    const { reader, hashKey, known } = this.#in;
+    const { reader, hashKey } = this.#in;
     let matches = new Int32Array(0);
     let knownRows = 0;
+    let doubtful = new RowCopies();
     for await (const { rows, firstRow } of reader.rows(hashKey)) {
       if (this.#rowMap.length === 0) {
         this.#first = firstRow;
@@ -159,29 +172,65 @@ class Claiming {
       const first = this.#rowMap.append(rows);
       if (matches.length < rows.count) matches = new Int32Array(rows.count * 2);
       if (matcher) matcher.match(rows, matches);
-      else matches.fill(-1, 0, rows.count);
+      else matches.fill(NEW_ROW, 0, rows.count);
       const fresh: number[] = [];
       for (let at = 0; at < rows.count; at += 1) {
         const match = matches[at] as number;
-        if (match >= 0 && known) {
-          const flags = known.flags(match);
-          this.#rowMap.assign(first + at, known.learner(match) as LearnerId);
-          if (flags !== 0) this.#rowMap.setFlags(first + at, flags);
-          this.#repeated += flags & 1;
+        if (match >= 0) {
+          this.#recognise(first + at, match);
           knownRows += 1;
-        } else if ((rows.start[at] as number) < (rows.end[at] as number)) fresh.push(at);
+        } else if (rows.start[at] === rows.end[at]) continue;
+        else if (match === IN_DOUBT) doubtful.add(rows, at, firstRow + at);
+        else fresh.push(at);
       }
-      this.#read += fresh.length;
-      if (fresh.length > 0) await this.#take(await this.#parse(rows, fresh, firstRow));
+      if (fresh.length > 0) await this.#readNew(rows, fresh, firstRow);
+      if (matcher && doubtful.count > DOUBTFUL) {
+        knownRows += await this.#settle(matcher, doubtful);
+        doubtful = new RowCopies();
+      }
     }
+    if (matcher && doubtful.count > 0) knownRows += await this.#settle(matcher, doubtful);
+    this.#copies = doubtful;
     this.#read += knownRows;
     return knownRows;
   }
 
+  /** Rows that did not stand where they were looked for. Returns how many of them were known. */
+  async #settle(matcher: RowMatcher, { rows, numbers }: RowCopies): Promise<number> {
+    const matches = new Int32Array(rows.count);
+    matcher.settle(rows, matches);
+    const fresh: number[] = [];
+    for (const [at, match] of matches.entries()) {
+      if (match >= 0) this.#recognise((numbers[at] as number) - this.#first, match);
+      else fresh.push(at);
+    }
+    for (const some of chunks(fresh, AT_ONCE)) await this.#readNew(rows, some, numbers);
+    return rows.count - fresh.length;
+  }
+
+  /** A row of the file is this one of the table. */
+  #recognise(place: number, match: number): void {
+    const known = this.#in.known as RowTable;
+    const flags = known.flags(match);
+    this.#rowMap.assign(place, known.learner(match) as LearnerId);
+    if (flags === 0) return;
+    this.#rowMap.setFlags(place, flags);
+    this.#repeated += flags & 1;
+  }
+
+  async #readNew(rows: Rows, indexes: readonly number[], numbers: number | Uint32Array): Promise<void> {
+    this.#read += indexes.length;
+    await this.#take(await this.#parse(rows, indexes, numbers));
+  }
+
   /** What the rows say, without those of people who were erased. */
-  async #parse(rows: Rows, indexes: readonly number[], firstRow: number): Promise<(RowClaim | Rejection)[]> {
+  async #parse(
+    rows: Rows,
+    indexes: readonly number[],
+    numbers: number | Uint32Array,
+  ): Promise<(RowClaim | Rejection)[]> {
     const { reader, erased, idsOf } = this.#in;
-    const results = reader.parse(rows, indexes, firstRow);
+    const results = reader.parse(rows, indexes, numbers);
     if (!erased) return results;
     const theirs = results.filter((result) => erased.match(result));
     // An address alone may be somebody else's by now: whoever is stored was not erased.

@@ -1,12 +1,13 @@
 import type { Change } from '../domain/change.ts';
 import { emailKey, type GroupId, type LearnerId } from '../domain/ids.ts';
 import { type PlanPart, partOf } from '../domain/planPart.ts';
-import { LOOK_AGAIN, RowTable, RowTableWriter } from '../feed/rows/table.ts';
+import { LOOK_AGAIN, type RowTable, RowTableWriter } from '../feed/rows/table.ts';
 import type { RunDoc } from '../store/models.ts';
 import type { Services } from '../store/services.ts';
 import type { Store } from '../store/store.ts';
-import { dropTable, readTable, writeTable } from '../store/tables.ts';
+import { dropTable, writeTable } from '../store/tables.ts';
 import { LearnerSet } from './learnerSet.ts';
+import { loadTable } from './loadTable.ts';
 import type { Outcome } from './outcome.ts';
 import { PlanWriter } from './planWriter.ts';
 import { attemptOf, type ReducedPlan } from './start.ts';
@@ -134,10 +135,10 @@ class Reducing {
   async #applied({ applied, newGroups }: Outcome, groups: number): Promise<Outcome['applied']> {
     const keys = applied.keys - Number(newGroups.length > 0) + Number(groups > 0);
     const again = applied.again + this.#lookAgain.size;
-    const parts = applied.tableParts > 0 ? await readTable(this.#store, applied) : undefined;
-    if (!parts) return { ...applied, keys, again };
+    const planned = await loadTable(this.#store, applied);
+    if (!planned) return { ...applied, keys, again };
     const table = `${this.#run._id}-${this.#attempt}`;
-    const tableParts = await writeTable(this.#store, table, repack(RowTable.fromParts(parts), this.#lookAgain));
+    const tableParts = await writeTable(this.#store, table, repack(planned, this.#lookAgain));
     return { ...applied, keys, again, table, tableParts };
   }
 }

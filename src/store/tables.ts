@@ -2,17 +2,14 @@ import type { RunId } from '../domain/ids.ts';
 import type { Applied, TablePartDoc } from './models.ts';
 import type { Store } from './store.ts';
 
-/** All parts of the packed table of the last applied run, in order; undefined where one is missing. */
-export async function readTable(
+/** The parts of a run's packed table, in order, one at a time. */
+export async function* readTable(
   store: Store,
   { table, tableParts }: Pick<Applied, 'table' | 'tableParts'>,
-): Promise<Uint8Array[] | undefined> {
-  const parts: Uint8Array[] = [];
-  const docs = store.tables
-    .find({ _id: { $gte: { table, part: 0 }, $lt: { table, part: tableParts } } }, { promoteBuffers: true })
-    .sort({ _id: 1 });
-  for await (const doc of docs) parts.push(doc.bytes);
-  return parts.length === tableParts && tableParts > 0 ? parts : undefined;
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const filter = { _id: { $gte: { table, part: 0 }, $lt: { table, part: tableParts } } };
+  const docs = store.tables.find(filter, { promoteBuffers: true, batchSize: 1 }).sort({ _id: 1 });
+  for await (const doc of docs) yield doc.bytes;
 }
 
 /** Writes the parts as they come; returns how many there were. */

@@ -3,9 +3,9 @@ import { beforeAll, expect, test } from 'vitest';
 import type { Change } from '../../src/domain/change.ts';
 import type { GroupId, LearnerId } from '../../src/domain/ids.ts';
 import { openFeed } from '../../src/feed/reader.ts';
-import { RowTable } from '../../src/feed/rows/table.ts';
 import { sourceFile } from '../../src/feed/sources/file.ts';
 import { contestedEmails } from '../../src/run/emails.ts';
+import { loadTable } from '../../src/run/loadTable.ts';
 import { blankRun } from '../../src/run/manual.ts';
 import { addMembers, removeMembers } from '../../src/run/memberships.ts';
 import { planRun } from '../../src/run/planRun.ts';
@@ -17,7 +17,6 @@ import { readFeedDoc, settingsOf } from '../../src/store/feeds.ts';
 import { learnerIdsByExternalId, learnersHeldBy, learnersToLookAt } from '../../src/store/learners.ts';
 import type { FeedDoc } from '../../src/store/models.ts';
 import { readStructure } from '../../src/store/structure.ts';
-import { readTable } from '../../src/store/tables.ts';
 import { COMPANY, useMuster } from '../harness.ts';
 import { parameters, TIMEOUT, within } from './budget.ts';
 
@@ -119,7 +118,7 @@ async function planOf(name: string, text: string, path: Path) {
   const structure = await readStructure(store);
   const lookAgain = await learnersToLookAt(store, name);
   const applied = feed.applied as NonNullable<FeedDoc['applied']>;
-  const known = path.startsWith('fast') ? RowTable.fromParts((await readTable(store, applied)) ?? []) : undefined;
+  const known = path.startsWith('fast') ? await loadTable(store, applied) : undefined;
   const reading = await readClaims({
     reader: await openFeed(file, settings),
     policy,

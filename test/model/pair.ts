@@ -83,7 +83,7 @@ export class Pair {
         const { group, parent, option } = operation;
         if (!exists(group) || (parent !== null && !exists(parent))) return;
         if (parent !== null && model.above(parent).includes(group)) {
-          await assert.rejects(real.moveGroup(group, parent, option), /circle/);
+          await assert.rejects(real.moveGroup(group, parent, option), /circle|below itself/);
           return;
         }
         model.restructure(() => {

@@ -26,15 +26,16 @@ export class RowTable {
   static fromParts(parts: readonly Uint8Array[]): RowTable {
     const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
     let at = 0;
-    for (const part of parts) {
-      if (part.length % ROW_BYTES !== 0)
-        throw new RangeError(
-          `A part of the row table has ${part.length} bytes, which are no whole rows of ${ROW_BYTES}.`,
-        );
-      bytes.set(part, at);
-      at += part.length;
-    }
+    for (const part of parts) at = put(part, bytes, at);
     return new RowTable(new Uint32Array(bytes.buffer));
+  }
+
+  /** As `fromParts`, with no more than one part in memory beside the table. `most`: how many parts come, at most. */
+  static async gather(parts: AsyncIterable<Uint8Array>, most: number): Promise<RowTable> {
+    const bytes = new Uint8Array(most * PART_BYTES);
+    let at = 0;
+    for await (const part of parts) at = put(part, bytes, at);
+    return new RowTable(new Uint32Array(bytes.buffer, 0, at / 4));
   }
 
   get rows(): number {
@@ -47,6 +48,11 @@ export class RowTable {
 
   hashHigh(row: number): number {
     return this.#word(row, 1);
+  }
+
+  /** Is this no row of a file, but the wish to look at its learner again? */
+  isMark(row: number): boolean {
+    return this.#word(row, 0) === LOOK_AGAIN.hashLow && this.#word(row, 1) === LOOK_AGAIN.hashHigh;
   }
 
   /** Number of the learner whom the row speaks of. */
@@ -69,6 +75,14 @@ export class RowTable {
     if (value === undefined) throw new RangeError(`The row table has ${this.rows} rows, and no row ${row}.`);
     return value;
   }
+}
+
+function put(part: Uint8Array, target: Uint8Array, at: number): number {
+  if (part.length % ROW_BYTES !== 0) {
+    throw new RangeError(`A part of the row table has ${part.length} bytes, which are no whole rows of ${ROW_BYTES}.`);
+  }
+  target.set(part, at);
+  return at + part.length;
 }
 
 /** Makes the parts of a table. Where `emit` takes each part as soon as it is full, no more than one is in memory. */

@@ -1,10 +1,10 @@
 import { beforeAll, expect, test } from 'vitest';
 import { openFeed } from '../../../src/feed/reader.ts';
-import { RowTable, RowTableWriter } from '../../../src/feed/rows/table.ts';
+import { type RowTable, RowTableWriter } from '../../../src/feed/rows/table.ts';
 import { sourceFile } from '../../../src/feed/sources/file.ts';
+import { loadTable } from '../../../src/run/loadTable.ts';
 import { readFeedDoc, settingsOf } from '../../../src/store/feeds.ts';
 import type { FeedDoc } from '../../../src/store/models.ts';
-import { readTable } from '../../../src/store/tables.ts';
 import { COMPANY, HR, useMuster } from '../../harness.ts';
 
 const muster = useMuster();
@@ -34,7 +34,7 @@ test.each([
   const tonight = header + row(written, `Anna ${written.length}`).replaceAll(`${written}@`, '001@') + row('003', 'Cy');
   const feed = (await readFeedDoc(muster.store, 'hr')) as FeedDoc;
   const applied = feed.applied as NonNullable<FeedDoc['applied']>;
-  const table = RowTable.fromParts((await readTable(muster.store, applied)) ?? []);
+  const table = (await loadTable(muster.store, applied)) as RowTable;
   const [[low, high] = [0, 0]] = await hashesOf(tonight, feed);
   const bo = await muster.learner('002');
   const writer = new RowTableWriter();
