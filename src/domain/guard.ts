@@ -25,6 +25,8 @@ export interface PlanFigures {
   readonly rows: { readonly read: number; readonly rejected: number; readonly unrecognised: number };
   /** Rows of the feed's last applied run; null before the first. */
   readonly lastRows: number | null;
+  /** A delta feed: its rows say what is new, so their number is not compared with that of another night. */
+  readonly delta?: boolean;
   /** Whether the plan removes anything. */
   readonly removals: boolean;
   /** Memberships lost in the feed's other applied runs of the last 24 hours. */
@@ -119,7 +121,7 @@ export function guard(figures: PlanFigures, limits: Limits): Breach[] {
     ofHeld('createdPercent', figures.created, held.learners),
     ofHeld('identityChangedPercent', figures.identityChanged, held.learners),
     count('purged', figures.purged),
-    lastRows === null ? [] : rowsAgainst(lastRows, rows.read, limits),
+    lastRows === null || figures.delta ? [] : rowsAgainst(lastRows, rows.read, limits),
     share('rejectedPercent', rows.rejected, rows.read),
     figures.removals ? count('unrecognised', rows.unrecognised) : [],
     membershipsLost === 0 ? [] : ofHeld('removed24hPercent', membershipsLost + lost24h, held.memberships + lost24h),

@@ -84,6 +84,27 @@ describe('a plan that breaks a limit', () => {
   });
 });
 
+test('R13 R22: a delta feed is held by what it takes of what it holds, not by how many rows it has', async () => {
+  await muster.feed(
+    HR.replace('name: hr', 'name: changes').concat(
+      'mode: delta\naction: { column: Do, add: [add], remove: [remove] }\n',
+    ),
+  );
+  const delta = (count: number, what: string) =>
+    [`${HEADER},Do`, ...Array.from({ length: count }, (_, at) => `${line(at + 500)},${what}`)].join('\n').concat('\n');
+  expect(await muster.import(delta(40, 'add'), { feed: 'changes' })).toMatchObject({ state: 'completed' });
+  const held = await muster.import(delta(20, 'remove'), { feed: 'changes' });
+  expect(held.state).toBe('held');
+  expect(held.guard.breaches.map(({ limit }) => limit)).toEqual([
+    'membershipsLostPercent',
+    'membershipsRemovedPercent',
+    'removed24hPercent',
+    'removed7dPercent',
+    'allFeeds24hPercent',
+  ]);
+  await rejectRun(muster.context, held.run, 'tester');
+});
+
 describe('files that cannot be used', () => {
   test.each([
     ['empty', ''],
