@@ -100,7 +100,7 @@ type Percent = ShareOfHeld | 'groupRemovedPercent' | 'rejectedPercent';
  * a plan that adds to them: what was lost before, a person has approved or the limits allowed.
  */
 export function guard(figures: PlanFigures, limits: Limits): Breach[] {
-  const { held, rows, lastRows, membershipsLost, lost24h, lost7d, allFeeds } = figures;
+  const { held, rows, lastRows, membershipsLost, lost24h, lost7d } = figures;
   const emptied = figures.emptiedGroups.filter((of) => of.members >= EMPTIED_GROUP_MEMBERS);
   const count = (limit: Count, value: number, group: string | null = null) => counted(limits, limit, value, group);
   const share = (limit: Percent, part: number, whole: number, group: string | null = null) =>
@@ -126,10 +126,19 @@ export function guard(figures: PlanFigures, limits: Limits): Breach[] {
     figures.removals ? count('unrecognised', rows.unrecognised) : [],
     membershipsLost === 0 ? [] : ofHeld('removed24hPercent', membershipsLost + lost24h, held.memberships + lost24h),
     membershipsLost === 0 ? [] : ofHeld('removed7dPercent', membershipsLost + lost7d, held.memberships + lost7d),
-    membershipsLost === 0 || !allFeeds
-      ? []
-      : ofHeld('allFeeds24hPercent', membershipsLost + allFeeds.lost24h, allFeeds.memberships + allFeeds.lost24h),
+    ...guardAllFeeds(figures, limits),
   ].flat();
+}
+
+/** The limit across feeds alone: others may have taken something away since a plan was counted. */
+export function guardAllFeeds(
+  { membershipsLost, lastRows, allFeeds }: Pick<PlanFigures, 'membershipsLost' | 'lastRows' | 'allFeeds'>,
+  limits: Limits,
+): Breach[] {
+  if (membershipsLost === 0 || lastRows === null || !allFeeds) return [];
+  const lost = membershipsLost + allFeeds.lost24h;
+  if (lost <= ALWAYS_ALLOWED.allFeeds24hPercent) return [];
+  return shared(limits, 'allFeeds24hPercent', lost, allFeeds.memberships + allFeeds.lost24h, null);
 }
 
 function counted(limits: Limits, limit: Count, value: number, group: string | null): Breach[] {

@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Rejection } from '../domain/claim.ts';
 import { framesOf, MusterError } from '../domain/errors.ts';
+import { guardAllFeeds } from '../domain/guard.ts';
 import type { GroupId, LearnerId } from '../domain/ids.ts';
 import type { FeedPolicy } from '../domain/policy.ts';
 import { BrokenOff } from '../feed/errors.ts';
@@ -25,7 +26,7 @@ import {
 } from '../store/learners.ts';
 import type { Applied, FeedDoc, RejectedDoc, RunDoc } from '../store/models.ts';
 import { ofRun } from '../store/outbox.ts';
-import { endLease, moveRun, readRun, renewLease, supersedeHeld } from '../store/runs.ts';
+import { endLease, lostByAllSince, moveRun, readRun, renewLease, supersedeHeld } from '../store/runs.ts';
 import type { Services } from '../store/services.ts';
 import type { Store } from '../store/store.ts';
 import { readStructure } from '../store/structure.ts';
@@ -256,9 +257,10 @@ async function dropOvertaken({ store }: Services, run: RunDoc, table: string): P
 }
 
 /** What becomes of a complete plan: held, done already, or applied. */
-async function decide(services: Services, run: RunDoc, outcome: Outcome, { path }: SourceFile): Promise<void> {
+async function decide(services: Services, run: RunDoc, counted: Outcome, { path }: SourceFile): Promise<void> {
   const { store, clock } = services;
   await supersedeHeld(store, run, clock.now());
+  const outcome = await countAgain(services, run, counted);
   if (outcome.guard.held && !run.approve) {
     const set = {
       outcome: { ...outcome, subscriptions: await foresee(services, run) },
@@ -268,6 +270,21 @@ async function decide(services: Services, run: RunDoc, outcome: Outcome, { path 
     await moveRun(store, run, 'held', { by: 'guard', at: clock.now(), set, unset: ['working', 'lease'] });
   } else if (outcome.noChange) await finishRun(services, run);
   else await startApplying(services, run, run.by, outcome.guard.held ? 'approved beforehand' : undefined);
+}
+
+/** A run of another feed that was planned at the same time may have begun to take away what this plan was not counted with. */
+export async function countAgain({ store, clock }: Services, run: RunDoc, outcome: Outcome): Promise<Outcome> {
+  if (outcome.guard.held || run.approve || outcome.lost === 0) return outcome;
+  const feed = (await readFeedDoc(store, run.feed as string)) as FeedDoc;
+  const { limits } = policyOf(settingsOf({ _id: feed._id, text: run.settings ?? feed.text }));
+  const allFeeds = await lostByAllSince(store, new Date(clock.now().getTime() - 86_400_000));
+  const figures = {
+    membershipsLost: outcome.lost,
+    lastRows: feed.applied?.rows ?? null,
+    ...(allFeeds && { allFeeds }),
+  };
+  const breaches = guardAllFeeds(figures, limits);
+  return breaches.length > 0 ? { ...outcome, guard: { held: true, breaches } } : outcome;
 }
 
 /** What a held plan would do to subscriptions: who approves it has to know (R30). */

@@ -1,4 +1,6 @@
 import { beforeAll, expect, test } from 'vitest';
+import { countAgain } from '../../../src/run/execute.ts';
+import type { Outcome } from '../../../src/run/outcome.ts';
 import { COMPANY, HR, useMuster } from '../../harness.ts';
 
 const muster = useMuster();
@@ -24,4 +26,16 @@ test('losses that each feed is allowed are held when those of all feeds add up',
   expect(second.guard.breaches).toEqual([{ limit: 'allFeeds24hPercent', value: 22.5, max: 8, group: null }]);
   muster.clock.forward(25 * 3_600_000);
   expect(await muster.import(sheet('south', 9), { feed: 'south' })).toMatchObject({ state: 'completed' });
+});
+
+test('a plan is counted again before it is applied, with what other feeds have begun to take meanwhile', async () => {
+  muster.clock.forward(8 * 24 * 3_600_000);
+  const planned = await muster.read(sheet('south', 18), { feed: 'south', preview: true });
+  const outcome = planned.outcome as Outcome;
+  expect(outcome).toMatchObject({ lost: 9, guard: { held: false } });
+  expect(await countAgain(muster.context, planned, outcome)).toBe(outcome);
+  expect(await muster.import(sheet('north', 18), { feed: 'north' })).toMatchObject({ state: 'completed' });
+  expect(await countAgain(muster.context, planned, outcome)).toMatchObject({
+    guard: { held: true, breaches: [{ limit: 'allFeeds24hPercent', max: 8 }] },
+  });
 });
