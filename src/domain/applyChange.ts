@@ -1,5 +1,5 @@
 import type { Change, FieldChange, MembershipChange } from './change.ts';
-import type { SourceName } from './ids.ts';
+import type { GroupId, SourceName } from './ids.ts';
 import type { FeedHold, Identity, Learner, Membership, Source } from './learner.ts';
 import { sameWindows } from './window.ts';
 
@@ -28,6 +28,13 @@ export function asOfNow(change: Change, live: Learner, feed: SourceName): Change
   const comesToHold = change.hold?.after && !change.hold.after.leftAt;
   if (!comesToHold || status || live.status === 'active') return change;
   return { ...change, fields: [...others, { field: 'status', before: live.status, after: 'active' }] };
+}
+
+/** The change without memberships in groups that are no more; the very same object where all are there. */
+export function withoutGone(change: Change, isThere: (group: GroupId) => boolean): Change {
+  const { memberships } = change;
+  const left = memberships.filter(({ group, after }) => after.length === 0 || isThere(group));
+  return left.length === memberships.length ? change : { ...change, memberships: left };
 }
 
 function isHeldByOthers({ holds, memberships }: Learner, feed: SourceName): boolean {

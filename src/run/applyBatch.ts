@@ -1,8 +1,9 @@
-import { applyChange, asOfNow, createLearner } from '../domain/applyChange.ts';
+import { applyChange, asOfNow, createLearner, withoutGone } from '../domain/applyChange.ts';
 import type { Change } from '../domain/change.ts';
 import type { LearnerId, SourceName } from '../domain/ids.ts';
 import type { Learner } from '../domain/learner.ts';
 import { endingsOf, type SettleKind } from '../domain/settle.ts';
+import type { Structure } from '../domain/structure.ts';
 import { oneByOne, TRIES_TOGETHER } from '../reconcile/oneByOne.ts';
 import { auditOf, settleLearners, settleNew } from '../reconcile/settleBatch.ts';
 import { recordAudit } from '../store/auditChain.ts';
@@ -73,7 +74,7 @@ export async function applyChanges(
   const audit = applyAudit(batch._id, run, now, batch.changes);
   if (batch.creates && batch.settle === 'subscribe' && batch.changes.every(({ create }) => create)) {
     const structure = await fenceStructure(store, session);
-    const created = await insertLearners(store, session, batch.changes);
+    const created = await insertLearners(store, session, structure, batch.changes);
     const settlements = await settleNew(services, session, { learners: created, structure, now, run: run._id });
     const settled = auditOf(batch._id, 'subscribe', run.by, whyOf(run), now, settlements);
     await insertAll(store, 'audit', settled ? [audit, settled] : [audit], session);
@@ -84,10 +85,27 @@ export async function applyChanges(
   return batch.settle;
 }
 
-async function insertLearners(store: Store, session: Session, changes: readonly Change[]): Promise<Learner[]> {
-  const created = changes.map((change) => ({ ...createLearner(change), revision: 1 }));
+async function insertLearners(
+  store: Store,
+  session: Session,
+  structure: Structure,
+  changes: readonly Change[],
+): Promise<Learner[]> {
+  const held = new HeldByFeeds();
+  const created = changes.map((change) => {
+    const possible = possibleOf(change, structure);
+    const learner = createLearner(possible);
+    if (possible !== change) held.add(createLearner(change), learner);
+    return { ...learner, revision: 1 };
+  });
   await insertAll(store, 'learners', created.map(toLearnerDoc), session);
+  await held.write(store, session);
   return created;
+}
+
+/** What can be applied of a change: a group may have been deleted since it was planned, whose members nobody would find. */
+function possibleOf(change: Change, structure: Structure): Change {
+  return withoutGone(change, (group) => structure.group(group) !== undefined);
 }
 
 /** Turns the outbox entry from 'apply' to the settlement that is still to be done, or takes it out where there is none. */
@@ -125,7 +143,8 @@ async function writeChanges(
   const { store } = services;
   const creations = changes.filter(({ create }) => create);
   const updates = changes.filter(({ create }) => !create);
-  if (creations.length > 0) await insertLearners(store, session, creations);
+  const structure = await readStructure(store, session);
+  if (creations.length > 0) await insertLearners(store, session, structure, creations);
   if (updates.length === 0) return;
   const live = await learnersById(
     store,
@@ -140,7 +159,10 @@ async function writeChanges(
   for (const change of updates) {
     const before = live.get(change.learner);
     if (!before) continue;
-    const current = run.kind === 'feed' ? asOfNow(change, before, run.feed as SourceName) : change;
+    const planned = run.kind === 'feed' ? asOfNow(change, before, run.feed as SourceName) : change;
+    const current = possibleOf(planned, structure);
+    if (current !== planned && run.kind === 'feed')
+      held.add(applyChange(before, planned), applyChange(before, current));
     const after = lookAgainIfOthers(applyChange(before, current), before, run, services.clock.now());
     if (after === before) continue;
     const replacement = toLearnerDoc({ ...after, revision: before.revision + 1 });
@@ -150,8 +172,8 @@ async function writeChanges(
   if (ops.length > 0) {
     if ((await replaceAll(store, 'learners', ops, session)) !== ops.length)
       throw new Error('A learner was changed by another worker meanwhile.');
-    await held.write(store, session);
   }
+  await held.write(store, session);
   if (keeping.length > 0) await settleKeeping(services, session, run, id, keeping, 'after', alone);
 }
 

@@ -1,7 +1,8 @@
 import type { Change } from '../domain/change.ts';
-import { ChangedMeanwhile } from '../domain/errors.ts';
+import { ChangedMeanwhile, NotFound } from '../domain/errors.ts';
 import type { CourseId, GroupId, LearnerId, RunId } from '../domain/ids.ts';
 import { strongest } from '../domain/settle.ts';
+import type { Structure } from '../domain/structure.ts';
 import { settleBatch, settleChanges } from '../reconcile/settleBatch.ts';
 import { newRunId } from '../store/counters.ts';
 import { isPermanent } from '../store/failures.ts';
@@ -86,12 +87,10 @@ async function changeTogether(
   try {
     return await store.transaction(async (session) => {
       if (asRead) await refuseChanged(store, session, batch.changes);
+      // A change of structure beside this one would not see these learners where they are going.
+      if (batch.settle) refuseGone(await fenceStructure(store, session), batch.changes);
       const settles = await applyChanges(services, session, run, batch);
-      if (settles) {
-        // A change of structure beside this one would not see these learners where they are going.
-        await fenceStructure(store, session);
-        await settleChanges(services, session, run, batch, settles);
-      }
+      if (settles) await settleChanges(services, session, run, batch, settles);
       const { memberships, events, report } = await resultOf(store, run._id, batch.changes, session);
       const at = clock.now();
       const ended = (['reconciling', 'completed'] as const).map((state) => ({ state, at, by: run.by }));
@@ -104,6 +103,13 @@ async function changeTogether(
     if (!isPermanent(error)) throw error;
     return undefined;
   }
+}
+
+/** @throws {NotFound} where a group was deleted after it was looked up. */
+function refuseGone(structure: Structure, changes: readonly Change[]): void {
+  const groups = changes.flatMap(({ memberships }) => memberships.filter(({ after }) => after.length > 0));
+  const gone = groups.find(({ group }) => !structure.group(group));
+  if (gone) throw new NotFound(`Group id:${gone.group} was deleted a moment ago; nothing was changed.`);
 }
 
 /** @throws {ChangedMeanwhile} */

@@ -42,6 +42,13 @@ interface GroupChange {
 /** The groups are not those any more that a change was made from: it is made again. */
 class StructureMoved extends Error {}
 
+/** Somebody was put into a group that was to be deleted. */
+class LearnerJoined extends UsageError {
+  constructor() {
+    super('A learner joined the group a moment ago; it was not deleted. Try again.');
+  }
+}
+
 /** How often a change is made again where others change groups at the same time. */
 const TRIES = 50;
 
@@ -120,7 +127,7 @@ async function writeGroups(
     keys ||= old?.externalId !== after?.externalId;
     if (!after) {
       const member = await store.learners.findOne({ 'memberships.group': id }, { session, projection: { _id: 1 } });
-      if (member) throw new UsageError('A learner joined the group a moment ago; it was not deleted. Try again.');
+      if (member) throw new LearnerJoined();
       await store.groups.deleteOne({ _id: id }, { session });
       continue;
     }
@@ -353,7 +360,6 @@ export async function deleteGroup(
 ): Promise<ManualResult> {
   groupIn(await readStructure(services.store), id);
   if (revision !== undefined) await claim(services, id, revision);
-  const left = await removeMembers(services, { group: id, learners: 'all', courses, by });
   const groups = (now: Structure) => {
     const { parent } = groupIn(now, id);
     const children = now.children(id).map((child) => {
@@ -362,19 +368,28 @@ export async function deleteGroup(
     });
     return [...children, { id, after: null }];
   };
-  const gone = await changeStructure(services, { by, why: 'groups delete', groups, option: courses });
-  const sum = (key: keyof ManualResult['subscriptions']) => left.subscriptions[key] + gone.subscriptions[key];
+  // Who joins meanwhile is taken out as well; what a feed is applying just now leaves the group out once it is gone.
+  let left = await removeMembers(services, { group: id, learners: 'all', courses, by });
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return together(left, await changeStructure(services, { by, why: 'groups delete', groups, option: courses }));
+    } catch (error) {
+      if (!(error instanceof LearnerJoined) || tries === TRIES) throw error;
+      left = together(left, await removeMembers(services, { group: id, learners: 'all', courses, by }));
+    }
+  }
+}
+
+/** What two changes came to, as one: that of the later. */
+function together(before: ManualResult, after: ManualResult): ManualResult {
+  const sum = <T extends object>(a: T, b: T) =>
+    Object.fromEntries(Object.entries(a).map(([key, count]) => [key, count + b[key as keyof T]])) as T;
   return {
-    ...gone,
-    memberships: left.memberships,
-    subscriptions: {
-      subscribed: sum('subscribed'),
-      reactivated: sum('reactivated'),
-      expired: sum('expired'),
-      purged: sum('purged'),
-      kept: sum('kept'),
-    },
-    skipped: [...left.skipped, ...gone.skipped],
+    ...after,
+    memberships: sum(before.memberships, after.memberships),
+    subscriptions: sum(before.subscriptions, after.subscriptions),
+    skipped: [...before.skipped, ...after.skipped],
+    setAside: before.setAside + after.setAside,
   };
 }
 

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
+import { verify } from '../../../src/run/verify.ts';
 import { COMPANY, HR } from '../../harness.ts';
 import { answered, useApi } from './asking.ts';
 
@@ -146,6 +147,17 @@ describe('If-Match', () => {
     const texts = [30, 40].map((days) => ({ text: `${HR}leaver: { graceDays: ${days} }\n` }));
     expect(await both('PUT', 'feeds/hr', texts)).toEqual([200, 412]);
     expect(await both('PATCH', 'groups/lone', [{ name: 'A' }, { name: 'B' }])).toEqual([200, 412]);
+  });
+
+  test('a group is deleted though learners join it at the same time', async () => {
+    for (let round = 0; round < 3; round += 1) {
+      answered(201, await ask('POST', 'groups', { name: 'Busy', externalId: 'busy' }));
+      const joins = Array.from({ length: 6 }, () => ask('POST', 'groups/busy/add', { learners: ['001', '002'] }));
+      const [deleted] = await Promise.all([ask('DELETE', 'groups/busy'), ...joins]);
+      answered(200, deleted as Awaited<typeof deleted>);
+      answered(404, await ask('GET', 'groups/busy'));
+    }
+    expect((await verify(api.context, { repair: false })).drift).toEqual([]);
   });
 
   test('of a deletion of a group and edits that stand on the same reading, one alone is made', async () => {
