@@ -144,6 +144,19 @@ describe('taking learners out', () => {
 });
 
 describe('structure', () => {
+  test('a group is created with all that it has; a subenvironment that nobody made is refused, and "" takes all away', async () => {
+    const create = ['groups', 'create', 'Full', '--external-id', 'full', '--parent', 'all', '--instructor', 'ines'];
+    const { exit, stderr } = await muster.call([...create, '--subenvironment', 'nort']);
+    expect([exit, stderr]).toEqual([2, expect.stringContaining('muster subenvironments create "nort"')]);
+    await muster.run('subenvironments create north');
+    await muster.call([...create, '--subenvironment', 'north']);
+    expect(await muster.json('groups show full')).toMatchObject({ instructors: ['ines'], subenvironments: ['north'] });
+    await muster.run('groups edit full --subenvironment north nort', 2);
+    await muster.call(['groups', 'edit', 'full', '--subenvironment', '', '--instructor', '']);
+    expect(await muster.json('groups show full')).toMatchObject({ instructors: [], subenvironments: [] });
+    await muster.run('groups delete full');
+  });
+
   test('groups show has the shape of the interface', async () => {
     expect(await muster.json('groups show b')).toEqual({
       id: expect.stringMatching(/^id:\d+$/),
