@@ -4,6 +4,8 @@
  */
 import { createHash } from 'node:crypto';
 import { parseArgs } from 'node:util';
+import { RowCopies } from '../src/feed/rows/copies.ts';
+import { IN_DOUBT, MOST_IN_DOUBT } from '../src/feed/rows/matcher.ts';
 import type { Rows, Splitter } from '../src/feed/rows/rows.ts';
 import { createSplitter } from '../src/feed/rows/splitter.ts';
 import { RowTable, RowTableWriter } from '../src/feed/rows/table.ts';
@@ -43,10 +45,23 @@ function split(splitter: Splitter, bytes: Uint8Array, each: (rows: Rows) => void
   each(splitter.end());
 }
 
+/** As a run does it: rows in doubt are copied, and settled at the end or when there are many. */
 function match(kernel: 'wasm' | 'plain', bytes: Uint8Array): number {
   const matcher = RowTable.fromParts(parts).matcher();
   const out = new Int32Array(CHUNK);
-  split(createSplitter(options, kernel), bytes, (rows) => matcher.match(rows, out));
+  let doubtful = new RowCopies();
+  let row = 0;
+  const settle = () => {
+    matcher.settle(doubtful.rows, new Int32Array(doubtful.count));
+    doubtful = new RowCopies();
+  };
+  split(createSplitter(options, kernel), bytes, (rows) => {
+    matcher.match(rows, out);
+    for (let at = 0; at < rows.count; at++) if (out[at] === IN_DOUBT) doubtful.add(rows, at, row + at);
+    row += rows.count;
+    if (doubtful.count > MOST_IN_DOUBT) settle();
+  });
+  if (doubtful.count > 0) settle();
   return matcher.unmatched().length;
 }
 

@@ -5,7 +5,7 @@ import type { Structure } from '../domain/structure.ts';
 import { type ResolvedRow, uniteRows } from '../domain/unite.ts';
 import type { FeedReader } from '../feed/reader.ts';
 import { RowCopies } from '../feed/rows/copies.ts';
-import { IN_DOUBT, NEW_ROW, type RowMatcher } from '../feed/rows/matcher.ts';
+import { IN_DOUBT, MOST_IN_DOUBT, NEW_ROW, type RowMatcher } from '../feed/rows/matcher.ts';
 import type { Rows } from '../feed/rows/rows.ts';
 import type { RowTable } from '../feed/rows/table.ts';
 import type { ErasedPeople } from '../store/erasures.ts';
@@ -80,8 +80,6 @@ export async function* claimsOf({ claims, alone }: Reading): AsyncGenerator<Clai
 
 /** Rows of which at most one is new, gone or moved, for a table to be as good as new. */
 const NEARLY = 100;
-/** Rows that wait until it is known whether they stand elsewhere in the table. */
-const DOUBTFUL = 16_384;
 /** New rows that are held in memory at once; of more, only their hashes are. */
 const HELD = 20_000;
 /** Claims handed out at once. */
@@ -184,7 +182,7 @@ class Claiming {
         else fresh.push(at);
       }
       if (fresh.length > 0) await this.#readNew(rows, fresh, firstRow);
-      if (matcher && doubtful.count > DOUBTFUL) {
+      if (matcher && doubtful.count > MOST_IN_DOUBT) {
         knownRows += await this.#settle(matcher, doubtful);
         doubtful = new RowCopies();
       }

@@ -6,6 +6,8 @@ export const ROW_WORDS = 4;
 /** `out` of a row that no table row equals, and of one of which that cannot be said yet. */
 export const NEW_ROW = -1;
 export const IN_DOUBT = -2;
+/** Of more rows in doubt, `settle` is due: the file is another one, or its rows stand in another order. */
+export const MOST_IN_DOUBT = 16_384;
 
 /**
  * Finds the rows of a file among those of a table. Most files keep their order, so the table row behind the one
