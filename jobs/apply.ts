@@ -6,14 +6,14 @@ import { noting } from './noting.ts';
 import { BatchPayload } from './payloads.ts';
 
 /**
- * Writes one batch of a plan. One at a time in the whole environment: several writers that insert into a collection
- * with unique secondary indexes block each other (measured in docs/decisions).
+ * Writes one batch of a plan. Two at a time in a process: while the database writes the one, the other is prepared
+ * (docs/decisions/0005-speed-tried.md).
  */
 export const apply = defineJob({
   name: 'apply',
   payload: BatchPayload,
   retry: { attempts: 5, delay: 200 },
-  concurrency: { global: 1, here: 1 },
+  concurrency: { global: 4, here: 2 },
 
   async handle(id, context: JobContext) {
     const settles = await noting(context, id, 'apply', () => applyBatch(context, id));

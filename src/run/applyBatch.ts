@@ -73,7 +73,7 @@ export async function applyChanges(
   const now = clock.now();
   const audit = applyAudit(batch._id, run, now, batch.changes);
   if (batch.creates && batch.settle === 'subscribe' && batch.changes.every(({ create }) => create)) {
-    const structure = await fenceStructure(store, session);
+    const structure = await fenceStructure(store, session, batch._id);
     const created = await insertLearners(store, session, structure, batch.changes);
     const settlements = await settleNew(services, session, { learners: created, structure, now, run: run._id });
     const settled = auditOf(batch._id, 'subscribe', run.by, whyOf(run), now, settlements);

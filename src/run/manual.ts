@@ -88,7 +88,7 @@ async function changeTogether(
     return await store.transaction(async (session) => {
       if (asRead) await refuseChanged(store, session, batch.changes);
       // A change of structure beside this one would not see these learners where they are going.
-      if (batch.settle) refuseGone(await fenceStructure(store, session), batch.changes);
+      if (batch.settle) refuseGone(await fenceStructure(store, session, batch._id), batch.changes);
       const settles = await applyChanges(services, session, run, batch);
       if (settles) await settleChanges(services, session, run, batch, settles);
       const { memberships, events, report } = await resultOf(store, run._id, batch.changes, session);

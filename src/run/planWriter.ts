@@ -5,7 +5,7 @@ import type { BatchDoc } from '../store/models.ts';
 import type { Store } from '../store/store.ts';
 
 /** Learners a batch: one transaction each. */
-export const BATCH_SIZE = 500;
+export const BATCH_SIZE = 1000;
 /** Batch numbers of one try at reading; the next try starts above. */
 const BATCHES_PER_ATTEMPT = 1_000_000;
 

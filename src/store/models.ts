@@ -417,7 +417,7 @@ export interface MetaDoc {
   next?: number;
   revision?: number;
   keys?: number;
-  /** Goes up with every transaction that no change of structure may overtake (`fenceStructure`). */
+  /** Of a lane of the fence: goes up with every change of structure, and with every transaction that none may overtake (`fenceStructure`). */
   fence?: number;
   /** Of the last sealed audit entry. */
   hash?: string;

@@ -1,6 +1,6 @@
 import type { CourseId } from '../domain/ids.ts';
 import { type Course, type Group, Structure } from '../domain/structure.ts';
-import type { CourseDoc, GroupDoc, MetaDoc } from './models.ts';
+import type { BatchId, CourseDoc, GroupDoc, MetaDoc } from './models.ts';
 import { type Session, type Store, within } from './store.ts';
 
 const compiled = new WeakMap<Store, Structure>();
@@ -12,13 +12,19 @@ export async function readStructure(store: Store, session?: Session): Promise<St
 
 /**
  * As `readStructure`, and no change of structure commits beside this transaction: of two the later begins again. For
- * those who settle learners that a change of structure could not see yet.
+ * those who settle learners that a change of structure could not see yet. Batches that are written side by side hold
+ * different lanes of the fence, so that they do not hold up each other.
  */
-export async function fenceStructure(store: Store, session: Session): Promise<Structure> {
-  const options = { session, upsert: true, returnDocument: 'after' } as const;
-  const meta = await store.meta.findOneAndUpdate({ _id: 'structure' }, { $inc: { fence: 1 } }, options);
-  return compile(store, meta, session);
+export async function fenceStructure(store: Store, session: Session, { run, batch }: BatchId): Promise<Structure> {
+  const _id = laneOf((Number(run.slice(1)) + batch) % FENCE_LANES);
+  await store.meta.updateOne({ _id }, { $inc: { fence: 1 } }, { session, upsert: true });
+  return readStructure(store, session);
 }
+
+/** More than there are batches written at once, and few enough for a change of structure to write to all of them. */
+const FENCE_LANES = 8;
+
+const laneOf = (lane: number) => `structure-fence-${lane}`;
 
 async function compile(store: Store, meta: MetaDoc | null, session?: Session): Promise<Structure> {
   const revision = meta?.revision ?? 0;
@@ -32,10 +38,11 @@ async function compile(store: Store, meta: MetaDoc | null, session?: Session): P
 
 /** Every write to groups calls this in its transaction. `keys`: an External ID came, went or changed. */
 export async function bumpStructure(store: Store, session: Session, { keys }: { keys: boolean }): Promise<void> {
-  await store.meta.updateOne(
-    { _id: 'structure' },
-    { $inc: { revision: 1, keys: keys ? 1 : 0 } },
-    { upsert: true, session },
+  const fences = Array.from({ length: FENCE_LANES }, (_, lane) => ({ _id: laneOf(lane), $inc: { fence: 1 } }));
+  const changes = [{ _id: 'structure', $inc: { revision: 1, keys: keys ? 1 : 0 } }, ...fences];
+  await store.meta.bulkWrite(
+    changes.map(({ _id, $inc }) => ({ updateOne: { filter: { _id }, update: { $inc }, upsert: true } })),
+    { session },
   );
 }
 
