@@ -56,31 +56,44 @@ async function applyTogether(
   const { store } = services;
   const waiting = await store.outbox.findOne({ _id: batch._id, job: 'apply' }, { session });
   if (!waiting) return null;
-  return passOn(services, session, batch, await applyChanges(services, session, run, batch));
+  const structure = await structureFor(store, session, batch);
+  return passOn(services, session, batch, await applyChanges(services, session, run, batch, structure));
+}
+
+/**
+ * The structure that a batch is applied to. Where it changes memberships, none of its groups is deleted beside it:
+ * whoever deletes a group then would not see that somebody joins it.
+ */
+export function structureFor(
+  store: Store,
+  session: Session,
+  { _id, settle }: Pick<BatchDoc, '_id' | 'settle'>,
+): Promise<Structure> {
+  return settle ? fenceStructure(store, session, _id) : readStructure(store, session);
 }
 
 /**
  * Writes the changes of a batch and their audit entry in the session's transaction, and leaves its outbox entry to the
- * caller. Returns the settlement that is still to be done; null = none.
+ * caller. `structure`: of `structureFor`. Returns the settlement that is still to be done; null = none.
  */
 export async function applyChanges(
   services: Services,
   session: Session,
   run: RunDoc,
   batch: BatchDoc,
+  structure: Structure,
 ): Promise<SettleKind | null> {
   const { store, clock } = services;
   const now = clock.now();
   const audit = applyAudit(batch._id, run, now, batch.changes);
   if (batch.creates && batch.settle === 'subscribe' && batch.changes.every(({ create }) => create)) {
-    const structure = await fenceStructure(store, session, batch._id);
     const created = await insertLearners(store, session, structure, batch.changes);
     const settlements = await settleNew(services, session, { learners: created, structure, now, run: run._id });
     const settled = auditOf(batch._id, 'subscribe', run.by, whyOf(run), now, settlements);
     await insertAll(store, 'audit', settled ? [audit, settled] : [audit], session);
     return null;
   }
-  await writeChanges(services, session, run, batch, batch.changes);
+  await writeChanges(services, session, run, batch, structure, batch.changes);
   await store.audit.insertOne(audit, { session });
   return batch.settle;
 }
@@ -137,13 +150,13 @@ async function writeChanges(
   session: Session,
   run: RunDoc,
   { _id: id }: Pick<BatchDoc, '_id'>,
+  structure: Structure,
   changes: readonly Change[],
   alone = '',
 ): Promise<void> {
   const { store } = services;
   const creations = changes.filter(({ create }) => create);
   const updates = changes.filter(({ create }) => !create);
-  const structure = await readStructure(store, session);
   if (creations.length > 0) await insertLearners(store, session, structure, creations);
   if (updates.length === 0) return;
   const live = await learnersById(
@@ -249,7 +262,11 @@ async function applyOneByOne(
     async (change) => {
       const done = await actualChange(services, change);
       const alone = `-${change.learner}`;
-      if (done) await store.transaction((session) => writeChanges(services, session, run, batch, [done], alone));
+      if (!done) return;
+      await store.transaction(async (session) => {
+        const structure = await structureFor(store, session, batch);
+        await writeChanges(services, session, run, batch, structure, [done], alone);
+      });
     },
     async (change, error) => {
       const { learner } = change;
@@ -322,8 +339,8 @@ export async function applySetAside(services: Services, run: RunDoc, batch: numb
   const alone = `-${change.learner}`;
   await store.transaction(async (session) => {
     const now = clock.now();
-    await writeChanges(services, session, run, { _id: id }, [done], alone);
-    const structure = await readStructure(store, session);
+    const structure = await fenceStructure(store, session, id);
+    await writeChanges(services, session, run, { _id: id }, structure, [done], alone);
     const orders = [{ learner: done.learner, endings: endingsOf(done, structure) }];
     const work = { orders, structure, kind: 'purge' as const, now, run: run._id };
     const settlements = await settleLearners(services, session, work);

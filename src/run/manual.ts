@@ -12,9 +12,8 @@ import { ofRun } from '../store/outbox.ts';
 import { insertEnded } from '../store/runs.ts';
 import type { Services } from '../store/services.ts';
 import { type Session, type Store, within } from '../store/store.ts';
-import { fenceStructure } from '../store/structure.ts';
 import { advanceRun } from './advance.ts';
-import { applyBatch, applyChanges } from './applyBatch.ts';
+import { applyBatch, applyChanges, structureFor } from './applyBatch.ts';
 import { chunks } from './chunks.ts';
 import { countEvent, NO_SUBSCRIPTIONS, type SubscriptionCounts } from './outcome.ts';
 import { BATCH_SIZE, settleKindOf } from './planWriter.ts';
@@ -88,8 +87,9 @@ async function changeTogether(
     return await store.transaction(async (session) => {
       if (asRead) await refuseChanged(store, session, batch.changes);
       // A change of structure beside this one would not see these learners where they are going.
-      if (batch.settle) refuseGone(await fenceStructure(store, session, batch._id), batch.changes);
-      const settles = await applyChanges(services, session, run, batch);
+      const structure = await structureFor(store, session, batch);
+      refuseGone(structure, batch.changes);
+      const settles = await applyChanges(services, session, run, batch, structure);
       if (settles) await settleChanges(services, session, run, batch, settles);
       const { memberships, events, report } = await resultOf(store, run._id, batch.changes, session);
       const at = clock.now();
