@@ -21,6 +21,8 @@ export interface Sight {
   readonly courses: ReadonlyMap<CourseId, Course>;
   /** null = all. */
   readonly groups: ReadonlySet<GroupId> | null;
+  /** Names of subenvironments; null = none is told of. */
+  readonly subenvironments: ReadonlySet<string> | null;
   readonly seesGroup: (id: GroupId) => boolean;
   readonly seesCourse: (id: CourseId) => boolean;
   readonly seesLearner: (learner: Learner) => boolean;
@@ -34,10 +36,13 @@ export interface Sight {
 export async function sightOf({ store }: Pick<Services, 'store'>, viewer: Viewer): Promise<Sight> {
   const [structure, courses] = [await readStructure(store), await readCourses(store)];
   if (seesAll(viewer.role)) {
+    const made = await store.subenvironments.find().toArray();
+    const borne = [...structure.groups].flatMap((group) => group.subenvironments);
     return {
       structure,
       courses,
       groups: null,
+      subenvironments: new Set([...made.map(({ _id }) => _id), ...borne]),
       seesGroup: (id) => structure.group(id) !== undefined,
       seesCourse: (id) => courses.has(id),
       seesLearner: () => true,
@@ -49,6 +54,7 @@ export async function sightOf({ store }: Pick<Services, 'store'>, viewer: Viewer
     structure,
     courses,
     groups,
+    subenvironments: null,
     seesGroup: (id) => groups.has(id),
     seesCourse: (id) => mine.has(id),
     seesLearner: ({ memberships }) =>

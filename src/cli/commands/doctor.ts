@@ -160,12 +160,13 @@ async function messages({ store }: Services, { SMTP_URL }: Env): Promise<Finding
       .sort({ createdAt: -1 })
       .limit(1)
       .toArray();
+    const left = last?.nextAt ? 'They are' : 'The last one was given up; others are';
     const found = `${late} could not be delivered; the last of feed ${last?.feed} by ${last?.channel}: ${last?.tries.at(-1)?.message}`;
     findings.push({
       name,
       ok: false,
       found,
-      remedy: 'See that the receiver can be reached. They are tried again by themselves.',
+      remedy: `See that the receiver can be reached. ${left} tried again by themselves.`,
     });
   }
   return findings.length > 0

@@ -11,12 +11,13 @@ export interface Scope {
   readonly courses: ReadonlySet<CourseId> | null;
 }
 
-/** Groups and courses that the filter names and that are not there, or not seen. */
+/** Groups, subenvironments and courses that the filter names and that are not there, or not seen. */
 export function unknownNames({ filter }: ReportSettings, sight: Sight): string[] {
-  const { groups = [], courses = [] } = filter;
+  const { groups = [], subenvironments = [], courses = [] } = filter;
   const found = findCourses(sight.courses, courses);
   return [
     ...groups.filter((text) => groupNamed(sight, text) === undefined).map((text) => `group ${text}`),
+    ...subenvironments.filter((name) => !sight.subenvironments?.has(name)).map((name) => `subenvironment ${name}`),
     ...courses.filter((_, at) => !sight.seesCourse(found[at]?.id as CourseId)).map((text) => `course ${text}`),
   ];
 }

@@ -1,5 +1,7 @@
 import { createHmac } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { deliverNotifications } from '../../../src/notify/deliver.ts';
 import { pauseAfter } from '../../../src/notify/due.ts';
 import { webhookSecret } from '../../../src/notify/signature.ts';
@@ -217,6 +219,27 @@ describe('e-mail', () => {
       'ECONNREFUSED',
       expect.stringContaining('SMTP_URL is not set'),
     ]);
+  });
+
+  test('a server that takes the call and says nothing is given up after its time, and asked again', async () => {
+    await feed(`{ email: hr@example.org }`);
+    await muster.import(people(5));
+    await tellRuns(muster.context);
+    const held: Socket[] = [];
+    const silent = createServer((socket) => held.push(socket)).listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const ms = AbortSignal.timeout.bind(AbortSignal);
+    const limit = vi.spyOn(AbortSignal, 'timeout').mockImplementation((most) => ms(most / 200));
+    await deliver({ smtpUrl: `smtp://127.0.0.1:${(silent.address() as AddressInfo).port}` });
+    limit.mockRestore();
+    expect(held).toHaveLength(1);
+    for (const socket of held) socket.destroy();
+    silent.close();
+    const [doc] = await muster.store.notifications.find({}).toArray();
+    expect(doc?.tries.map(({ message }) => message)).toEqual(['no answer in time']);
+    muster.clock.forward(pauseAfter(1, 1) as number);
+    await deliver();
+    expect(mailServer.mails).toHaveLength(1);
   });
 });
 

@@ -116,6 +116,8 @@ describe('learners', () => {
     await muster.store.meta.updateOne({ _id: 'structure' }, { $inc: { revision: 1 } });
     const of = (name: string) => rows(`what: learners\ncolumns: [learner]\nfilter: { subenvironments: [${name}] }`);
     expect(await of('north')).toEqual([['a'], ['c'], ['d']]);
+    await expect(of('south')).rejects.toThrow('names subenvironment south, which is not there; it was not run');
+    await muster.store.subenvironments.insertOne({ _id: 'south', createdAt: new Date(), createdBy: 'test' });
     expect(await of('south')).toEqual([]);
   });
 });
