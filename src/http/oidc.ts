@@ -174,7 +174,9 @@ function judged(error: unknown): { code: string; reason?: string | undefined; pr
   if (error instanceof oidc.ClientError && code !== 'OAUTH_TIMEOUT' && code !== 'OAUTH_RESPONSE_IS_NOT_CONFORM') {
     return { code, problem: misconfigured() };
   }
-  return { code, problem: unreachable() };
+  // What fetch has against the connection or the certificate.
+  const { code: network = code } = ((error as Error).cause ?? {}) as { code?: string };
+  return { code: network, problem: unreachable() };
 }
 
 /** An error's name as the provider gave it, which may be anything. */

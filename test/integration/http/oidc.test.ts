@@ -305,9 +305,12 @@ describe('a provider that is not as it should be', () => {
   test('is away: Muster stands, says so, and works with it when it is back', async () => {
     await provider.close();
     await musterWith();
+    const warn = vi.spyOn(api.context.log, 'warn');
     const away = answered(503, await new Browser().muster('session/oidc'));
     expect(away.json()).toMatchObject({ type: 'urn:muster:oidc-unreachable' });
     expect(away.headers['retry-after']).toBe('30');
+    expect(warn.mock.calls).toEqual([[{ code: 'ECONNREFUSED' }, 'log-in by the provider failed']]);
+    warn.mockRestore();
     await provider.open();
     const browser = await person('ada', {});
     answered(200, await browser.logIn());
