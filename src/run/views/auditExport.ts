@@ -1,5 +1,5 @@
 import { OF_ACCESS } from '../../store/audited.ts';
-import type { BatchDoc } from '../../store/models.ts';
+import type { AuditDoc, BatchDoc } from '../../store/models.ts';
 import type { Services } from '../../store/services.ts';
 import { readCourses, readStructure } from '../../store/structure.ts';
 import type { StructureDetail } from '../history.ts';
@@ -32,11 +32,12 @@ export interface AuditView {
 }
 
 /**
- * Every audit entry: those of the chain in its order, then those that are not sealed yet. `access: false` leaves out those
- * about users, keys and log-ins.
+ * Every audit entry: those of the chain in its order, then those that are not sealed yet, and last those that were
+ * sealed while the others were read. `access: false` leaves out those about users, keys and log-ins.
  */
 export async function* exportAudit({ store }: Services, { access = true } = {}): AsyncGenerator<AuditView> {
   const shown = access ? {} : { '_id.step': { $nin: OF_ACCESS } };
+  const find = (filter: object) => store.audit.find({ ...filter, ...shown } as never).sort({ seq: 1, at: 1, _id: 1 });
   const [structure, courses] = [await readStructure(store), await readCourses(store)];
   const nameOf = (id: number) => keyOf(structure.group(id as never) ?? { id });
   const changesOf = ({ changes }: Pick<BatchDoc, 'changes'>, of: ReadonlySet<number>): AuditView['changes'] =>
@@ -49,30 +50,43 @@ export async function* exportAudit({ store }: Services, { access = true } = {}):
         memberships: change.memberships.map((one) => viewMembership(one, nameOf)),
         rows: change.rows ?? [],
       }));
-  for (const filter of [{ seq: { $gt: 0 } }, { seq: null }]) {
-    for await (const entry of store.audit.find({ ...filter, ...shown } as never).sort({ seq: 1, at: 1, _id: 1 })) {
-      const { run, batch, step } = entry._id;
-      const applied = /^(apply|retry-[0-9]+)$/.test(step) ? await store.batches.findOne({ _id: { run, batch } }) : null;
-      const planned = (entry.instead ?? []).map(([from]) => from);
-      yield {
-        seq: entry.seq ?? null,
-        at: entry.at,
-        by: entry.by,
-        why: entry.why,
-        run,
-        batch,
-        step,
-        learners: entry.learners.map((id) => `id:${id}`),
-        changes: applied ? changesOf(applied, new Set([...entry.learners, ...planned])) : [],
-        subscriptions: (entry.events ?? []).flatMap(({ learner, events }) =>
-          events.map(({ course, kind }) => ({ learner: `id:${learner}`, course: keyIn(courses, course), event: kind })),
-        ),
-        structure: entry.groups ? structureLines(entry.detail as StructureDetail, structure, courses) : [],
-        detail: entry.groups ? null : (entry.detail ?? null),
-        counts: entry.counts,
-        content: entry.content ?? null,
-        hash: entry.hash ?? null,
-      };
-    }
+  const view = async (entry: AuditDoc): Promise<AuditView> => {
+    const { run, batch, step } = entry._id;
+    const applied = /^(apply|retry-[0-9]+)$/.test(step) ? await store.batches.findOne({ _id: { run, batch } }) : null;
+    const planned = (entry.instead ?? []).map(([from]) => from);
+    return {
+      seq: entry.seq ?? null,
+      at: entry.at,
+      by: entry.by,
+      why: entry.why,
+      run,
+      batch,
+      step,
+      learners: entry.learners.map((id) => `id:${id}`),
+      changes: applied ? changesOf(applied, new Set([...entry.learners, ...planned])) : [],
+      subscriptions: (entry.events ?? []).flatMap(({ learner, events }) =>
+        events.map(({ course, kind }) => ({ learner: `id:${learner}`, course: keyIn(courses, course), event: kind })),
+      ),
+      structure: entry.groups ? structureLines(entry.detail as StructureDetail, structure, courses) : [],
+      detail: entry.groups ? null : (entry.detail ?? null),
+      counts: entry.counts,
+      content: entry.content ?? null,
+      hash: entry.hash ?? null,
+    };
+  };
+  let last = 0;
+  for await (const entry of find({ seq: { $gt: 0 } })) {
+    last = entry.seq ?? last;
+    yield view(entry);
   }
+  const unsealed = new Set<string>();
+  for await (const entry of find({ seq: null })) {
+    unsealed.add(keyOfEntry(entry));
+    yield view(entry);
+  }
+  for await (const entry of find({ seq: { $gt: last } })) if (!unsealed.has(keyOfEntry(entry))) yield view(entry);
+}
+
+function keyOfEntry({ _id: { run, batch, step } }: AuditDoc): string {
+  return `${run} ${batch} ${step}`;
 }

@@ -190,6 +190,23 @@ describe('R28: the audit answers', () => {
 describe('R28: the chain of audit entries', () => {
   beforeEach(sealAll);
 
+  test('the export misses no entry that is sealed while it is read, and has none twice', async () => {
+    for (const readBefore of [0, 1]) {
+      const sealed = await muster.store.audit.countDocuments();
+      for (const lastName of ['One', 'Two'])
+        await editLearner(muster.context, { learner, set: { lastName: `${lastName}${readBefore}` }, by });
+      const keys: string[] = [];
+      for await (const { run, batch, step } of exportAudit(muster.context)) {
+        keys.push(`${run} ${batch} ${step}`);
+        if (keys.length === sealed + readBefore) await sealAll();
+      }
+      const total = await muster.store.audit.countDocuments();
+      expect(total).toBeGreaterThan(sealed + 1);
+      expect(keys).toHaveLength(total);
+      expect(new Set(keys).size).toBe(total);
+    }
+  });
+
   test('is whole after everything above, and the export holds it in order', async () => {
     const { audit, drift } = await verify(muster.context, { repair: false });
     expect(drift).toEqual([]);
