@@ -6,6 +6,7 @@ import type { Learner } from '../domain/learner.ts';
 import { isHeldBy, type LearnerPlan, planLearner } from '../domain/planLearner.ts';
 import type { FeedPolicy } from '../domain/policy.ts';
 import { fold, type Structure } from '../domain/structure.ts';
+import { LEFT } from '../feed/rows/table.ts';
 import { hasLearners, learnersByEmail, learnersByExternalId, learnersById } from '../store/learners.ts';
 import type { FeedDoc, RunDoc } from '../store/models.ts';
 import { lostByAllSince, lostSince } from '../store/runs.ts';
@@ -64,6 +65,8 @@ class Planning {
   readonly #shielded = new LearnerSet();
   readonly #lookAgain = new LearnerSet();
   readonly #named = new LearnerSet();
+  /** Those of them of whom it is said that they have left: the feed holds them no more. */
+  readonly #left = new LearnerSet();
   #namedChanged = 0;
   /** Learners whom the feed holds still, though no row names them: a rejected one may be theirs (R15). */
   #unnamed = 0;
@@ -86,7 +89,9 @@ class Planning {
     for (const rejection of this.#rejections) this.#protect(rejection);
     for (let at = 0; at < reading.rowMap.length; at += 1) {
       const learner = reading.rowMap.learner(at);
-      if (learner !== 0) this.#named.add(learner);
+      if (learner === 0) continue;
+      this.#named.add(learner);
+      if ((reading.rowMap.flags(at) & LEFT) !== 0) this.#left.add(learner);
     }
     const candidates = policy.mode === 'full' ? this.#in.candidates : [];
     this.#watchForSwaps = this.#in.feed?.applied !== undefined;
@@ -124,10 +129,17 @@ class Planning {
         const plan = this.#planOne(learner, claim, newId);
         for (const row of claim.rows) reading.rowMap.assign(row - reading.firstRow, learner || plan.change ? id : 0);
         if (learner || plan.change) this.#named.add(id);
+        if (learner && claim.status === 'left' && !plan.shielded) this.#nameLeft(learner.id, claim);
         if (plan.change) planned.push({ change: plan.change, live: learner });
       }
       await this.#write(planned);
     }
+  }
+
+  #nameLeft(learner: LearnerId, { rows }: Claim): void {
+    const { rowMap, firstRow } = this.#in.reading;
+    this.#left.add(learner);
+    for (const row of rows) rowMap.setFlags(row - firstRow, rowMap.flags(row - firstRow) | LEFT);
   }
 
   #planOne(live: Learner | undefined, claim: Claim | null, newId: LearnerId | undefined): LearnerPlan {
@@ -283,7 +295,8 @@ class Planning {
       unchanged: this.#named.size - this.#namedChanged,
     };
     const nothing = this.#writer.batches === 0 && reading.newGroups.size === 0;
-    const heldLearners = policy.mode === 'full' ? this.#named.size + this.#unnamed : held.learners + tally.held;
+    const heldLearners =
+      policy.mode === 'full' ? this.#named.size - this.#left.size + this.#unnamed : held.learners + tally.held;
     return {
       rejections: this.#rejections,
       outcome: {

@@ -7,7 +7,7 @@ import type { FeedReader } from '../feed/reader.ts';
 import { RowCopies } from '../feed/rows/copies.ts';
 import { IN_DOUBT, MOST_IN_DOUBT, NEW_ROW, type RowMatcher } from '../feed/rows/matcher.ts';
 import type { Rows } from '../feed/rows/rows.ts';
-import type { RowTable } from '../feed/rows/table.ts';
+import { REPEATED, type RowTable } from '../feed/rows/table.ts';
 import type { ErasedPeople } from '../store/erasures.ts';
 import { chunks } from './chunks.ts';
 import { Crowd, type Named } from './crowd.ts';
@@ -213,7 +213,7 @@ class Claiming {
     this.#rowMap.assign(place, known.learner(match) as LearnerId);
     if (flags === 0) return;
     this.#rowMap.setFlags(place, flags);
-    this.#repeated += flags & 1;
+    this.#repeated += flags & REPEATED;
   }
 
   async #readNew(rows: Rows, indexes: readonly number[], numbers: number | Uint32Array): Promise<void> {
@@ -328,7 +328,7 @@ class Claiming {
       const united = uniteRows(resolved);
       this.#rejections.push(...united.rejections);
       this.#repeated += united.repeated.length;
-      for (const row of united.repeated) this.#rowMap.setFlags(row - this.#first, 1);
+      for (const row of united.repeated) this.#rowMap.setFlags(row - this.#first, REPEATED);
       if (united.claim) claims.set(externalId, united.claim);
       this.#byLearner.delete(externalId);
     }
@@ -387,7 +387,7 @@ function forget(rowMap: RowMap, wanted: Uint8Array): number {
   let repeated = 0;
   for (let at = 0; at < wanted.length; at += 1) {
     if (wanted[at] === 0) continue;
-    repeated += rowMap.flags(at) & 1;
+    repeated += rowMap.flags(at) & REPEATED;
     rowMap.assign(at, 0);
     rowMap.setFlags(at, 0);
   }

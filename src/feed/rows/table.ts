@@ -5,6 +5,8 @@ const ROW_BYTES = 4 * ROW_WORDS;
 export const PART_BYTES = 1024 * 1024;
 /** Flag: an equal row stands earlier in the file. */
 export const REPEATED = 1;
+/** Flag: the row says that its learner has left. */
+export const LEFT = 2;
 /**
  * The hash of a table row that no row of a file matches, so that the next run looks at its learner again (R21). No
  * kernel gives it to a row.
@@ -60,7 +62,7 @@ export class RowTable {
     return this.#word(row, 2);
   }
 
-  /** A sum of flags, see `REPEATED`. */
+  /** A sum of flags, see `REPEATED` and `LEFT`. */
   flags(row: number): number {
     return this.#word(row, 3);
   }

@@ -207,3 +207,21 @@ describe('rejected rows', () => {
     expect(again).toMatchObject({ noChange: true, rows: { read: 32, repeated: 2 } });
   });
 });
+
+test('R13: who is named as left, night after night, is nobody whom the feed holds, and no limit is widened by him', async () => {
+  const held = async () => (await muster.store.feeds.findOne({ _id: 'hr' }))?.held.learners;
+  const left = (n: number) => n > 15;
+  const night = (gone: (n: number) => boolean, room = '') =>
+    sheet(40, (n) => line(n, gone(n) ? '' : 'sector-a', gone(n) ? 'T' : 'A').replace('Last001', `Last001${room}`));
+  await muster.import(sheet(40), { approve: true });
+  expect(await held()).toBe(40);
+  await muster.import(night(left), { approve: true });
+  expect(await held()).toBe(15);
+  // The rows of those who left are known by their hashes alone now.
+  await muster.import(night(left, 'x'));
+  expect(await held()).toBe(15);
+  const next = await muster.import(night((n) => n > 4, 'x'));
+  expect(next.guard.breaches).toContainEqual({ limit: 'deactivatedPercent', value: 73.3, max: 5, group: null });
+  await muster.import(sheet(40), { approve: true });
+  expect(await held()).toBe(40);
+});
