@@ -317,13 +317,13 @@ async function sameAgain(
   const now = clock.now();
   const last = await readRun(store, applied.run);
   if (!last?.outcome) return false;
-  const { rows, protected: shielded, problems } = last.outcome as Outcome;
+  const { rows, protected: shielded, problems, named = feed.held.learners } = last.outcome as Outcome;
   await supersedeHeld(store, run, now);
   await rejectAgain(store, last, run);
   const outcome = {
     noChange: true,
     rows,
-    learners: { created: 0, updated: 0, reactivated: 0, deactivated: 0, unchanged: feed.held.learners },
+    learners: { created: 0, updated: 0, reactivated: 0, deactivated: 0, unchanged: named },
     groups: { created: 0 },
     memberships: { added: 0, removed: 0, changed: 0, unchanged: feed.held.memberships },
     guard: { held: false, breaches: [] },

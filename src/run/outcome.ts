@@ -31,6 +31,8 @@ export interface Outcome {
   readonly lost: number;
   /** What the feed holds afterwards: learners in all, memberships as a difference. */
   readonly held: { learners: number; memberships: number };
+  /** Stored learners whom the file names, those included of whom it says that they have left. */
+  readonly named?: number;
   readonly newGroups: readonly (NewGroup & { id: GroupId })[];
   readonly releases: readonly Release[];
   /** Revision of the feed that the plan was made from (R30). */

@@ -321,6 +321,7 @@ class Planning {
         problems: problemsOf(this.#rejections, this.#swapped, reading.erased),
         lost: tally.lost,
         held: { learners: heldLearners, memberships: tally.added - tally.removed },
+        named: this.#named.size,
         newGroups: [...reading.newGroups].map(([id, group]) => ({ id, ...group })),
         releases,
         feedRevision: feed?.revision ?? 0,

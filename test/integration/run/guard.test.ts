@@ -218,8 +218,10 @@ test('R13: who is named as left, night after night, is nobody whom the feed hold
   await muster.import(night(left), { approve: true });
   expect(await held()).toBe(15);
   // The rows of those who left are known by their hashes alone now.
-  await muster.import(night(left, 'x'));
+  const known = await muster.import(night(left, 'x'));
+  expect(known.learners).toMatchObject({ updated: 1, unchanged: 39 });
   expect(await held()).toBe(15);
+  expect((await muster.import(night(left, 'x'))).learners).toMatchObject({ updated: 0, unchanged: 40 });
   const next = await muster.import(night((n) => n > 4, 'x'));
   expect(next.guard.breaches).toContainEqual({ limit: 'deactivatedPercent', value: 73.3, max: 5, group: null });
   await muster.import(sheet(40), { approve: true });
