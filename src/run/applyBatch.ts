@@ -10,7 +10,7 @@ import { recordAudit } from '../store/auditChain.ts';
 import { insertAll, replaceAll } from '../store/bulk.ts';
 import { isPermanent } from '../store/failures.ts';
 import { learnersByExternalId, learnersById, toLearnerDoc } from '../store/learners.ts';
-import type { AuditDoc, BatchDoc, BatchId, OutboxDoc, RunDoc } from '../store/models.ts';
+import type { AuditDoc, BatchDoc, BatchId, LearnerDoc, OutboxDoc, RunDoc } from '../store/models.ts';
 import { beginEntry, ENQUEUED_BY_WRITER } from '../store/outbox.ts';
 import { whyOf } from '../store/runs.ts';
 import type { Services } from '../store/services.ts';
@@ -167,7 +167,7 @@ async function writeChanges(
   const keeping = updates.filter(({ memberships }) => memberships.some(({ courses }) => courses === 'keep'));
   // What a group gives must be an active subscription before `keep` can turn it into a direct grant (R6).
   if (keeping.length > 0) await settleKeeping(services, session, run, id, keeping, 'before', alone);
-  const ops = [];
+  const replacements: LearnerDoc[] = [];
   const held = new HeldByFeeds();
   for (const change of updates) {
     const before = live.get(change.learner);
@@ -178,14 +178,10 @@ async function writeChanges(
       held.add(applyChange(before, planned), applyChange(before, current));
     const after = lookAgainIfOthers(applyChange(before, current), before, run, services.clock.now());
     if (after === before) continue;
-    const replacement = toLearnerDoc({ ...after, revision: before.revision + 1 });
-    ops.push({ filter: { _id: before.id, revision: before.revision }, replacement });
+    replacements.push(toLearnerDoc({ ...after, revision: before.revision + 1 }));
     if (run.kind !== 'feed') held.add(before, after);
   }
-  if (ops.length > 0) {
-    if ((await replaceAll(store, 'learners', ops, session)) !== ops.length)
-      throw new Error('A learner was changed by another worker meanwhile.');
-  }
+  if (replacements.length > 0) await replaceAll(store, 'learners', replacements, session);
   await held.write(store, session);
   if (keeping.length > 0) await settleKeeping(services, session, run, id, keeping, 'after', alone);
 }

@@ -147,7 +147,7 @@ export function blankRun(_id: RunId, kind: RunDoc['kind'], by: string, why: stri
   };
 }
 
-/** Batches settled at once: the database works at one while the other is made ready. */
+/** Batches applied or settled at once: the database works at one while the other is made ready. */
 const SIDE_BY_SIDE = 2;
 
 /** Does all the work of a run that waits in the outbox, here, without the queue. Workers may do the same beside it. */
@@ -156,10 +156,11 @@ export async function drainRun(services: Services, run: RunId): Promise<void> {
   for (;;) {
     const entries = await store.outbox.find(ofRun(run)).sort({ _id: 1 }).limit(100).toArray();
     if (entries.length === 0) break;
-    for (const { _id, job } of entries) if (job === 'apply') await applyBatch(services, _id);
-    const settling = entries.flatMap(({ _id, job }) => (job === 'apply' ? [] : [{ _id, job }]));
-    for (const some of chunks(settling, SIDE_BY_SIDE)) {
-      await Promise.all(some.map(({ _id, job }) => settleBatch(services, _id, job)));
+    const those = (applies: boolean) => entries.filter(({ job }) => (job === 'apply') === applies);
+    for (const some of [...chunks(those(true), SIDE_BY_SIDE), ...chunks(those(false), SIDE_BY_SIDE)]) {
+      await Promise.all(
+        some.map(({ _id, job }) => (job === 'apply' ? applyBatch(services, _id) : settleBatch(services, _id, job))),
+      );
     }
   }
   await advanceRun(services, run);

@@ -21,15 +21,19 @@ export async function insertAll<Name extends keyof Documents>(
   await write(store, { insert: store[name].collectionName, documents, ordered: true }, session);
 }
 
-/** Returns how many of the documents were there to be replaced. */
+/**
+ * Replaces documents that this transaction has read: whoever has changed one of them since makes it begin again, so that
+ * nothing newer is overwritten. By `_id` alone, for which the server needs no query plan: half of its time, otherwise.
+ */
 export async function replaceAll<Name extends keyof Documents>(
   store: Store,
   name: Name,
-  replacements: readonly { readonly filter: object; readonly replacement: Documents[Name] }[],
+  documents: readonly Documents[Name][],
   session: Session,
-): Promise<number> {
-  const updates = replacements.map(({ filter, replacement }) => ({ q: filter, u: replacement }));
-  return write(store, { update: store[name].collectionName, updates, ordered: true }, session);
+): Promise<void> {
+  const updates = documents.map((document) => ({ q: { _id: document._id }, u: document }));
+  const replaced = await write(store, { update: store[name].collectionName, updates, ordered: true }, session);
+  if (replaced !== documents.length) throw new Error(`${documents.length - replaced} of the ${name} are not there.`);
 }
 
 async function write({ connection }: Store, command: object, session: Session): Promise<number> {

@@ -39,8 +39,8 @@ export interface WriteSettlements {
 }
 
 /**
- * Writes settlements and moves purged results aside, in the session's transaction. The revision read is the fence:
- * a write on top of a newer one fails the transaction.
+ * Writes settlements and moves purged results aside, in the session's transaction. `held`: as the same transaction has
+ * read it.
  */
 export async function writeSettlements(
   store: Store,
@@ -50,7 +50,7 @@ export async function writeSettlements(
   { run, now, retainUntil }: WriteSettlements,
 ): Promise<void> {
   const inserts: SubscriptionsDoc[] = [];
-  const updates = [];
+  const updates: SubscriptionsDoc[] = [];
   for (const { learner, items, due, changed } of settlements) {
     if (!changed) continue;
     const before = held.get(learner);
@@ -62,13 +62,10 @@ export async function writeSettlements(
     };
     if (!before) {
       if (items.length > 0 || due) inserts.push(doc);
-    } else updates.push({ filter: { _id: learner, revision: before.revision }, replacement: doc });
+    } else updates.push(doc);
   }
   if (inserts.length > 0) await insertAll(store, 'subscriptions', inserts, session);
-  if (updates.length > 0) {
-    if ((await replaceAll(store, 'subscriptions', updates, session)) !== updates.length)
-      throw new Error('A learner was settled by another worker meanwhile.');
-  }
+  if (updates.length > 0) await replaceAll(store, 'subscriptions', updates, session);
   await purgeResults(store, session, settlements, held, { run, now, retainUntil });
 }
 

@@ -29,7 +29,7 @@ const save = (more: object = {}, owner = 'cli:root') =>
 const due = () => scheduleDueReports(muster.context, muster.clock.now());
 const deliver = (change: Partial<Telling> = {}, options = {}) =>
   sendReports(muster.context, { ...telling, ...change }, undefined, options);
-const sendings = () => muster.store.sendings.find({}).toArray();
+const sendings = () => muster.store.sendings.find({}).sort({ '_id.due': 1 }).toArray();
 
 /** The text of a mail and its attachment, as they were before they were packed. */
 function partsOf(mail: string | undefined): { text: string; attached: string } {
