@@ -46,7 +46,8 @@ async function atCommands(fits: (command: Command) => boolean, fault: (n: number
     await nightWith(world, night, { steps, what: 'no fault' });
     const all = Array.from({ length }, (_, place) => place + 1);
     for (const n of ALL ? all : all.slice(0, some).map(() => 1 + random.below(length))) {
-      await nightWith(world, night, { steps: fault(n), what: `seed ${random.seed}, command ${n}` });
+      const undo = () => failPoint('failCommand', 'off');
+      await nightWith(world, night, { steps: fault(n), what: `seed ${random.seed}, command ${n}`, undo });
       points += 1;
     }
   }

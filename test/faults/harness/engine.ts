@@ -120,7 +120,9 @@ export class Engine {
   /** As `muster worker`: works until no run is under way and nothing waits. @throws after `ms`. */
   async recover(ms = 30_000): Promise<void> {
     await this.work();
-    for (const deadline = Date.now() + ms; !(await this.isAtRest()); await pause(20)) {
+    // A look that itself meets the fault is no answer.
+    const rests = () => this.isAtRest().catch(() => false);
+    for (const deadline = Date.now() + ms; !(await rests()); await pause(20)) {
       if (Date.now() > deadline) throw new Error(`Still not at rest after ${ms / 1000} s: ${await this.#left()}`);
     }
   }

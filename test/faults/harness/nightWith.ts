@@ -6,12 +6,14 @@ import type { Night, World } from './world.ts';
 export interface Disturbance {
   readonly steps: Steps;
   readonly what: string;
+  /** Takes a fault away that nothing has met. */
+  readonly undo?: () => Promise<void>;
   /** How long it may take to come to rest, ms. */
   readonly within?: number;
 }
 
 /** A night with workers up, with these steps at each of its commands; goes on to the end, and compares. Gives how many commands there were. */
-export async function nightWith(world: World, night: Night, { steps, what, within = 60_000 }: Disturbance) {
+export async function nightWith(world: World, night: Night, { steps, what, undo, within = 60_000 }: Disturbance) {
   const { engine } = world;
   await world.reset(night);
   const interception = intercept(engine.store, steps);
@@ -20,6 +22,7 @@ export async function nightWith(world: World, night: Night, { steps, what, withi
   await engine.import(world.path(night)).catch(() => undefined);
   await engine.recover(within);
   const commands = interception.stop();
+  await undo?.();
   expect(await world.goOn(night), `night ${night}, ${what}`).toEqual(world.undisturbed(night));
   return commands;
 }
