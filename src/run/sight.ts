@@ -21,10 +21,10 @@ export interface Sight {
   readonly courses: ReadonlyMap<CourseId, Course>;
   /** null = all. */
   readonly groups: ReadonlySet<GroupId> | null;
-  /** Names of subenvironments; null = none is told of. */
-  readonly subenvironments: ReadonlySet<string> | null;
   readonly seesGroup: (id: GroupId) => boolean;
   readonly seesCourse: (id: CourseId) => boolean;
+  /** One that was made, or whose name a group bears. */
+  readonly seesSubenvironment: (name: string) => boolean;
   readonly seesLearner: (learner: Learner) => boolean;
 }
 
@@ -36,15 +36,15 @@ export interface Sight {
 export async function sightOf({ store }: Pick<Services, 'store'>, viewer: Viewer): Promise<Sight> {
   const [structure, courses] = [await readStructure(store), await readCourses(store)];
   if (seesAll(viewer.role)) {
-    const made = await store.subenvironments.find().toArray();
-    const borne = [...structure.groups].flatMap((group) => group.subenvironments);
+    const made = new Set((await store.subenvironments.find().toArray()).map(({ _id }) => _id));
     return {
       structure,
       courses,
       groups: null,
-      subenvironments: new Set([...made.map(({ _id }) => _id), ...borne]),
       seesGroup: (id) => structure.group(id) !== undefined,
       seesCourse: (id) => courses.has(id),
+      seesSubenvironment: (name) =>
+        made.has(name) || [...structure.groups].some((group) => group.subenvironments.includes(name)),
       seesLearner: () => true,
     };
   }
@@ -54,9 +54,9 @@ export async function sightOf({ store }: Pick<Services, 'store'>, viewer: Viewer
     structure,
     courses,
     groups,
-    subenvironments: null,
     seesGroup: (id) => groups.has(id),
     seesCourse: (id) => mine.has(id),
+    seesSubenvironment: () => false,
     seesLearner: ({ memberships }) =>
       viewer.role === 'instructor' && memberships.some(({ group }) => groups.has(group)),
   };

@@ -93,9 +93,9 @@ export async function verifyAudit(store: Store): Promise<ChainState> {
     }
     const fits = trusted ? same.find((entry) => hashOf(hash, entry) === entry.hash) : one;
     const kept = fits ?? one;
-    if (seq > (head?.next ?? 0)) breaks.push({ seq, what: 'inserted', entry: nameOf(kept) });
-    else if (!fits) breaks.push({ seq, what: 'changed', entry: nameOf(kept) });
-    for (const entry of same) if (entry !== kept) breaks.push({ seq, what: 'inserted', entry: nameOf(entry) });
+    if (seq > (head?.next ?? 0)) breaks.push({ seq, what: 'inserted', entry: nameOfEntry(kept) });
+    else if (!fits) breaks.push({ seq, what: 'changed', entry: nameOfEntry(kept) });
+    for (const entry of same) if (entry !== kept) breaks.push({ seq, what: 'inserted', entry: nameOfEntry(entry) });
     hash = kept.hash ?? '';
     last = seq;
     trusted = true;
@@ -135,7 +135,7 @@ async function alteredBatches(store: Store): Promise<ChainBreak[]> {
         : await store.transaction(async (session) =>
             differing(store, suspects, await erasedContents(store, session), session),
           );
-    for (const entry of altered) breaks.push({ seq: entry.seq as number, what: 'batch', entry: nameOf(entry) });
+    for (const entry of altered) breaks.push({ seq: entry.seq as number, what: 'batch', entry: nameOfEntry(entry) });
     some = [];
   };
   for await (const entry of store.audit.find({ seq: { $gt: 0 }, content: { $exists: true } }).sort({ seq: 1 })) {
@@ -225,7 +225,8 @@ export function keyOf({ run, batch }: BatchId): string {
   return `${run}/${batch}`;
 }
 
-function nameOf({ _id }: AuditDoc): string {
+/** Unlike that of any other entry. */
+export function nameOfEntry({ _id }: AuditDoc): string {
   return `${keyOf(_id)}/${_id.step}`;
 }
 

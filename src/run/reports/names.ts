@@ -17,7 +17,7 @@ export function unknownNames({ filter }: ReportSettings, sight: Sight): string[]
   const found = findCourses(sight.courses, courses);
   return [
     ...groups.filter((text) => groupNamed(sight, text) === undefined).map((text) => `group ${text}`),
-    ...subenvironments.filter((name) => !sight.subenvironments?.has(name)).map((name) => `subenvironment ${name}`),
+    ...subenvironments.filter((name) => !sight.seesSubenvironment(name)).map((name) => `subenvironment ${name}`),
     ...courses.filter((_, at) => !sight.seesCourse(found[at]?.id as CourseId)).map((text) => `course ${text}`),
   ];
 }

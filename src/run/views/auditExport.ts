@@ -1,3 +1,4 @@
+import { nameOfEntry } from '../../store/auditChain.ts';
 import { OF_ACCESS } from '../../store/audited.ts';
 import type { AuditDoc, BatchDoc } from '../../store/models.ts';
 import type { Services } from '../../store/services.ts';
@@ -81,12 +82,8 @@ export async function* exportAudit({ store }: Services, { access = true } = {}):
   }
   const unsealed = new Set<string>();
   for await (const entry of find({ seq: null })) {
-    unsealed.add(keyOfEntry(entry));
+    unsealed.add(nameOfEntry(entry));
     yield view(entry);
   }
-  for await (const entry of find({ seq: { $gt: last } })) if (!unsealed.has(keyOfEntry(entry))) yield view(entry);
-}
-
-function keyOfEntry({ _id: { run, batch, step } }: AuditDoc): string {
-  return `${run} ${batch} ${step}`;
+  for await (const entry of find({ seq: { $gt: last } })) if (!unsealed.has(nameOfEntry(entry))) yield view(entry);
 }
