@@ -12,6 +12,7 @@ export function isPermanent(error: unknown): boolean {
 
 /** Trouble with the server or the network, or a conflict: not the operation's fault. */
 export function isTransient(error: unknown): boolean {
+  if (isBrokenSocket(error)) return true;
   if (!(error instanceof mongo.MongoError) || error instanceof mongo.MongoInvalidArgumentError) return false;
   if (error.hasErrorLabel('TransientTransactionError') || error.hasErrorLabel('RetryableWriteError')) return true;
   // What the server refuses has a code; a bulk write that lost its connection is a server's error without one.
@@ -22,6 +23,12 @@ export function isTransient(error: unknown): boolean {
     isDiskFull(error)
   );
 }
+
+/** A connection that breaks while a command is written: what the socket says comes through the driver as it is (mongodb 7.5). */
+function isBrokenSocket(error: unknown): boolean {
+  return error instanceof Error && BROKEN.has(String((error as NodeJS.ErrnoException).code));
+}
+const BROKEN: ReadonlySet<string> = new Set(['EPIPE', 'ECONNRESET', 'ETIMEDOUT']);
 
 /** The server has no room left for a file; where it has none for its journal either, it ends. */
 function isDiskFull({ code, message }: InstanceType<typeof mongo.MongoServerError>): boolean {

@@ -54,6 +54,11 @@ export class StallingProxy {
     for (const socket of this.#sockets) socket.resume();
   }
 
+  /** Every connection breaks at once (RST), with what is on its way. */
+  reset(): void {
+    for (const socket of this.#sockets) socket.resetAndDestroy();
+  }
+
   close(): Promise<void> {
     return this.#close();
   }
