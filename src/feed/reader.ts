@@ -64,12 +64,13 @@ export class FeedReader {
    * iteration has ended by itself: at the end it throws BrokenOff where the file ends within quotes, within a
    * character, or in a last row without line end that has too few columns; SourceChanged where the file is not what
    * it was; WrongEncoding where a byte is no UTF-8. A cut within the last cell of a row cannot be told from a file
-   * without a last line end; a cut that loses more than that last row shows in the guard's `rowsPercent`.
+   * without a last line end; a cut that loses more than that last row shows in the guard's `rowsPercent`. What one
+   * iteration to the end has proven of the bytes, later ones do not prove again.
    */
   async *rows(key: Uint8Array): AsyncGenerator<ChunkOfRows, void, undefined> {
     const { delimiter, encoding, headerRow } = this.layout;
     const splitter = createSplitter({ delimiter: delimiter.charCodeAt(0), key });
-    const hash = createHash('sha256');
+    const hash = this.#sha256 === undefined ? createHash('sha256') : undefined;
     const reading = await Reading.of(this.#file);
     try {
       let next = 1;
@@ -91,7 +92,7 @@ export class FeedReader {
       if (last.openQuote) throw this.#brokenOff(next, 'a quote is opened there and never closed');
       const chunk = numbered(last);
       this.#checkLast(chunk);
-      this.#sha256 = hash.digest('hex');
+      if (hash) this.#sha256 = hash.digest('hex');
       if (chunk.rows.count > 0) yield chunk;
     } finally {
       await reading.close();
@@ -152,19 +153,19 @@ export class FeedReader {
   async *#split(
     reading: Reading,
     splitter: Splitter,
-    hash: Hash,
+    hash: Hash | undefined,
     row: () => number,
   ): AsyncGenerator<Rows, void, undefined> {
     const { encoding } = this.layout;
-    const check = encoding.name === 'utf-8' ? new Utf8Check() : undefined;
+    const check = hash && encoding.name === 'utf-8' ? new Utf8Check() : undefined;
     const mark = new Uint8Array(encoding.bom);
     await reading.into(mark);
-    hash.update(mark);
+    hash?.update(mark);
     for (;;) {
       const target = splitter.reserve(this.#chunk);
       const filled = await reading.into(target);
       const chunk = target.subarray(0, filled);
-      hash.update(chunk);
+      hash?.update(chunk);
       const wrong = check?.push(chunk) ?? -1;
       if (wrong >= 0)
         throw this.#notUtf8((check?.position ?? 0) + encoding.bom + wrong, row() + splitter.commit(wrong).count);
@@ -177,7 +178,7 @@ export class FeedReader {
   async *#transcode(
     reading: Reading,
     splitter: Splitter,
-    hash: Hash,
+    hash: Hash | undefined,
     row: () => number,
   ): AsyncGenerator<Rows, void, undefined> {
     const { encoding } = this.layout;
@@ -185,7 +186,7 @@ export class FeedReader {
     const buffer = new Uint8Array(this.#chunk);
     for (let mark = encoding.bom; ; mark = 0) {
       const filled = await reading.into(buffer);
-      hash.update(buffer.subarray(0, filled));
+      hash?.update(buffer.subarray(0, filled));
       if (filled > mark) yield splitter.push(transcoder.push(buffer.subarray(mark, filled)));
       if (filled < this.#chunk) break;
     }

@@ -3,7 +3,7 @@ import { refusedEmails, type Wanted } from '../domain/emails.ts';
 import { type ExternalId, emailKey, type LearnerId } from '../domain/ids.ts';
 import type { Learner } from '../domain/learner.ts';
 import type { Structure } from '../domain/structure.ts';
-import { hasLearners, learnersByEmail, learnersByExternalId } from '../store/learners.ts';
+import { addressesByExternalId, hasLearners, learnersByEmail } from '../store/learners.ts';
 import type { Store } from '../store/store.ts';
 import { chunks } from './chunks.ts';
 
@@ -98,23 +98,33 @@ interface Held {
   readonly holder: Learner | 'own';
 }
 
-/** Claimants whose address is held: by themselves (`own`), or by another who is not about to be found by it. */
+/** Claimants whose address is held: by themselves (`own`), as nearly all do, or by another who is not about to be found by it. */
 async function holdersOf(
   store: Store,
   asking: readonly { externalId: ExternalId; key: string }[],
   match: readonly string[],
 ): Promise<Held[]> {
-  const keys = [...new Set(asking.map(({ key }) => key))];
-  const ids = asking.map(({ externalId }) => externalId);
-  const [byEmail, own] = await Promise.all([learnersByEmail(store, keys), learnersByExternalId(store, ids)]);
-  return asking.flatMap(({ externalId: claimant, key }): Held[] => {
+  const own = await addressesByExternalId(
+    store,
+    asking.map(({ externalId }) => externalId),
+  );
+  const held: Held[] = [];
+  const others: (typeof asking)[number][] = [];
+  for (const one of asking) {
+    if (own.get(one.externalId)?.emailKey === one.key)
+      held.push({ claimant: one.externalId, key: one.key, holder: 'own' });
+    else others.push(one);
+  }
+  if (others.length === 0) return held;
+  const byEmail = await learnersByEmail(store, [...new Set(others.map(({ key }) => key))]);
+  for (const { externalId: claimant, key } of others) {
     const live = own.get(claimant);
     const holder = byEmail.get(key);
-    if (live?.email !== undefined && emailKey(live.email) === key) return [{ claimant, key, holder: 'own' }];
-    if (!holder || holder.id === live?.id) return [];
+    if (!holder || holder.id === live?.id) continue;
     const adopted = holder.externalId === undefined && !live && match.includes('email');
-    return adopted ? [] : [{ claimant, key, holder }];
-  });
+    if (!adopted) held.push({ claimant, key, holder });
+  }
+  return held;
 }
 
 function claimantsOf(claims: ReadonlyMap<ExternalId, Claim>): Map<string, ExternalId[]> {

@@ -53,7 +53,7 @@ export interface Reading {
   readonly erased: number;
   /** Learners of the last applied run of whom a row is gone (they may have other rows). */
   readonly lost: LearnerSet;
-  /** Nearly all rows are those of the last applied run, in its order: its table serves the next run as well as a new one. */
+  /** Nearly all rows are those of the last applied run, in whatever order: its table serves the next run as well as a new one. */
   readonly nearlyAsBefore: boolean;
   /** Learners whom the last applied run's table wants to be looked at again. */
   readonly marked: LearnerSet;
@@ -78,7 +78,7 @@ export async function* claimsOf({ claims, alone }: Reading): AsyncGenerator<Clai
   yield* alone();
 }
 
-/** Rows of which at most one is new, gone or moved, for a table to be as good as new. */
+/** Rows of which at most one is new or gone, for a table to be as good as new. */
 const NEARLY = 100;
 /** New rows that are held in memory at once; of more, only their hashes are. */
 const HELD = 20_000;
@@ -144,7 +144,7 @@ class Claiming {
       rejections: this.#rejections,
       erased: this.#erased.size,
       lost,
-      nearlyAsBefore: matcher !== undefined && NEARLY * (matcher.jumps + lost.size) <= this.#read,
+      nearlyAsBefore: known !== undefined && NEARLY * (this.#read - knownRows + lost.size) <= this.#read,
       marked,
       copies: this.#copies,
       fewer: new LearnerSet(gone.keys()),
@@ -362,9 +362,11 @@ class Claiming {
 
   #resolved(row: RowClaim, newGroups: ReadonlyMap<ExternalId, GroupId>): ResolvedRow {
     const { structure } = this.#in;
-    const groupIds = row.groups.flatMap(
-      ({ externalId }) => structure.byExternalId(externalId)?.id ?? newGroups.get(externalId) ?? [],
-    );
+    const groupIds: GroupId[] = [];
+    for (const { externalId } of row.groups) {
+      const id = structure.byExternalId(externalId)?.id ?? newGroups.get(externalId);
+      if (id !== undefined) groupIds.push(id);
+    }
     return { ...row, externalId: row.externalId as ExternalId, groupIds };
   }
 }

