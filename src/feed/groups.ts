@@ -78,12 +78,20 @@ function compileColumn(
     if (!alone) return read(cells, leniently);
     let groups = seen.get(text);
     if (groups === undefined) {
-      groups = read(cells, leniently);
+      groups = read(cells, leniently).map((group) => ({
+        ...group,
+        externalId: copied(group.externalId) as ExternalId,
+      }));
       if (seen.size >= KEPT) seen.clear();
-      seen.set(text, groups);
+      seen.set(copied(text), groups);
     }
     return groups;
   };
+}
+
+/** A string of its own: a cell is a part of the text of some hundred rows, and would keep all of it in memory. */
+function copied(text: string): string {
+  return Buffer.from(text).toString();
 }
 
 function united(groups: readonly NamedGroup[], more: readonly NamedGroup[]): readonly NamedGroup[] {

@@ -14,12 +14,18 @@ export interface Named {
  */
 export class Crowd {
   /** By place of the row: hash of the External ID; 0 = not one of these rows. */
-  #who = new Uint32Array(1024);
+  #who: Uint32Array;
   /** Hash of the e-mail address; 0 = none. */
-  #mail = new Uint32Array(1024);
+  #mail: Uint32Array;
   #length = 0;
   readonly #together = new Set<number>();
   readonly #seed = (Math.random() * 2 ** 32) >>> 0;
+
+  /** `rows`: room for so many; more are possible. */
+  constructor(rows = 1024) {
+    this.#who = new Uint32Array(rows);
+    this.#mail = new Uint32Array(rows);
+  }
 
   add(place: number, { externalId, email }: Named): void {
     if (place >= this.#who.length) this.#grow(place + 1);

@@ -1,4 +1,4 @@
-import type { Change } from '../domain/change.ts';
+import type { Change, SubscriptionEvent } from '../domain/change.ts';
 import { ChangedMeanwhile, NotFound } from '../domain/errors.ts';
 import type { CourseId, GroupId, LearnerId, RunId } from '../domain/ids.ts';
 import { strongest } from '../domain/settle.ts';
@@ -189,11 +189,17 @@ export async function eventsOf(
 ): Promise<Pick<ManualResult, 'subscriptions' | 'skipped'>> {
   const subscriptions = { ...NO_SUBSCRIPTIONS };
   const skipped: { learner: LearnerId; course: CourseId; through: readonly GroupId[] }[] = [];
-  for await (const { events } of store.audit.find(ofRun(run), { projection: { events: 1 }, ...within(session) })) {
+  const settled = { ...ofRun(run), events: { $exists: true } };
+  const options = { projection: { counts: 1 }, ...within(session) };
+  for (const { counts } of await store.audit.find(settled, options).toArray()) {
+    for (const [kind, times] of Object.entries(counts))
+      countEvent(subscriptions, kind as SubscriptionEvent['kind'], times);
+  }
+  const skipping = { ...settled, 'counts.purge-skipped': { $exists: true } };
+  for await (const { events } of store.audit.find(skipping, { projection: { events: 1 }, ...within(session) })) {
     for (const { learner, events: list } of events ?? []) {
       for (const event of list) {
         if (event.kind === 'purge-skipped') skipped.push({ learner, course: event.course, through: event.through });
-        else countEvent(subscriptions, event.kind);
       }
     }
   }

@@ -82,7 +82,7 @@ export async function* claimsOf({ claims, alone }: Reading): AsyncGenerator<Clai
 const NEARLY = 100;
 /** New rows that are held in memory at once; of more, only their hashes are. */
 const HELD = 20_000;
-/** Claims handed out at once. */
+/** Rows parsed, and claims handed out, at once. */
 const AT_ONCE = 1_000;
 
 /**
@@ -101,6 +101,7 @@ class Claiming {
   readonly #byLearner = new Map<ExternalId, RowClaim[]>();
   readonly #dirty: LearnerSet;
   readonly #erased = new Set<number>();
+  readonly #most: number;
   #held = 0;
   #copies: RowCopies | undefined;
   #crowd: Crowd | undefined;
@@ -111,6 +112,7 @@ class Claiming {
 
   constructor(input: ReadInput) {
     this.#in = input;
+    this.#most = input.held ?? HELD;
     this.#groups = new GroupsToMake(input.policy, input.structure);
     this.#dirty = new LearnerSet(input.lookAgain);
   }
@@ -163,9 +165,10 @@ class Claiming {
     for await (const { rows, firstRow } of reader.rows(hashKey)) {
       if (this.#rowMap.length === 0) {
         this.#first = firstRow;
-        this.#rowMap = new RowMap(
-          Math.ceil((rows.count * reader.bytes * 1.1) / Math.max(1, rows.end[rows.count - 1] ?? 1)),
-        );
+        const about = Math.ceil((rows.count * reader.bytes * 1.1) / Math.max(1, rows.end[rows.count - 1] ?? 1));
+        this.#rowMap = new RowMap(about);
+        // Where every row is new and there are too many, none is held first.
+        if (!matcher && about > this.#most) this.#crowd = new Crowd(about);
       }
       const first = this.#rowMap.append(rows);
       if (matches.length < rows.count) matches = new Int32Array(rows.count * 2);
@@ -181,7 +184,7 @@ class Claiming {
         else if (match === IN_DOUBT) doubtful.add(rows, at, firstRow + at);
         else fresh.push(at);
       }
-      if (fresh.length > 0) await this.#readNew(rows, fresh, firstRow);
+      for (const some of chunks(fresh, AT_ONCE)) await this.#readNew(rows, some, firstRow);
       if (matcher && doubtful.count > MOST_IN_DOUBT) {
         knownRows += await this.#settle(matcher, doubtful);
         doubtful = new RowCopies();
@@ -250,10 +253,10 @@ class Claiming {
     if (this.#crowd) return this.#join(this.#crowd, claims);
     this.#keep(claims);
     this.#held += claims.length;
-    if (this.#held <= (this.#in.held ?? HELD)) return;
+    if (this.#held <= this.#most) return;
     const held = [...this.#byLearner.values()].flat();
     this.#byLearner.clear();
-    this.#crowd = new Crowd();
+    this.#crowd = new Crowd(this.#rowMap.length);
     await this.#join(this.#crowd, held);
   }
 
@@ -305,14 +308,15 @@ class Claiming {
     for await (const { rows, firstRow } of reader.rows(hashKey)) {
       const chosen: number[] = [];
       for (let at = 0; at < rows.count; at += 1) if (marks[firstRow - this.#first + at] === 1) chosen.push(at);
-      if (chosen.length === 0) continue;
-      const claims: RowClaim[] = [];
-      const rejections: Rejection[] = [];
-      for (const result of await this.#parse(rows, chosen, firstRow)) {
-        if ('code' in result) rejections.push(result);
-        else claims.push(result);
+      for (const some of chunks(chosen, AT_ONCE)) {
+        const claims: RowClaim[] = [];
+        const rejections: Rejection[] = [];
+        for (const result of await this.#parse(rows, some, firstRow)) {
+          if ('code' in result) rejections.push(result);
+          else claims.push(result);
+        }
+        await take(claims, rejections);
       }
-      await take(claims, rejections);
     }
   }
 
