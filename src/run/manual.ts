@@ -156,14 +156,28 @@ export async function drainRun(services: Services, run: RunId): Promise<void> {
   for (;;) {
     const entries = await store.outbox.find(ofRun(run)).sort({ _id: 1 }).limit(100).toArray();
     if (entries.length === 0) break;
-    const those = (applies: boolean) => entries.filter(({ job }) => (job === 'apply') === applies);
-    for (const some of [...chunks(those(true), SIDE_BY_SIDE), ...chunks(those(false), SIDE_BY_SIDE)]) {
-      await Promise.all(
-        some.map(({ _id, job }) => (job === 'apply' ? applyBatch(services, _id) : settleBatch(services, _id, job))),
-      );
-    }
+    const applies = entries.filter(({ job }) => job === 'apply');
+    const settles = entries.flatMap(({ _id, job }) => (job === 'apply' ? [] : [{ _id, job }]));
+    await sideBySide(applies, ({ _id }) => applyBatch(services, _id));
+    await sideBySide(settles, ({ _id, job }) => settleBatch(services, _id, job));
   }
   await advanceRun(services, run);
+}
+
+/** Works at some of the items at once, never waiting for the slowest; after an error none is begun any more. */
+async function sideBySide<T>(items: readonly T[], work: (item: T) => Promise<unknown>): Promise<void> {
+  const left = items.values();
+  let failed = false;
+  const lane = async () => {
+    for (const item of left) {
+      if (failed) return;
+      await work(item).catch((error: unknown) => {
+        failed = true;
+        throw error;
+      });
+    }
+  };
+  await Promise.all(Array.from({ length: SIDE_BY_SIDE }, lane));
 }
 
 /** What the changes and their settlements came to, and how the run's report says it. */
