@@ -85,6 +85,15 @@ export class Cast {
     return open;
   }
 
+  /** A Muster on an empty database: dropped, since what only was deleted keeps mongod busy for minutes. */
+  async fresh(database: string): Promise<Muster> {
+    const old = await this.muster(database);
+    await old.context.store.connection.dropDatabase();
+    await old.close();
+    this.#open.delete(database);
+    return this.muster(database);
+  }
+
   async close(): Promise<void> {
     for (const muster of this.#open.values()) await muster.close();
   }

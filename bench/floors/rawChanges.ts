@@ -20,7 +20,7 @@ export async function rawChanges(
   { from, to, learners }: { from: string; to: string; learners: number },
 ): Promise<Answer> {
   const source = (await cast.muster(from)).context.store;
-  const { store } = (await cast.muster(to)).context;
+  const { store } = (await cast.fresh(to)).context;
   const docs = await source.learners.find({ _id: { $lte: learners as never } }).toArray();
   await fill(store.learners as never, docs);
   const meter = cast.meter();
@@ -34,15 +34,13 @@ export async function rawLinks(
   { from, to, run }: { from: string; to: string; run: string },
 ): Promise<Answer> {
   const source = (await cast.muster(from)).context.store;
-  const { store } = (await cast.muster(to)).context;
+  const { store } = (await cast.fresh(to)).context;
   const ofRun = { '_id.run': run };
   const batches = await source.batches.find(ofRun).toArray();
   const audit = await source.audit.find(ofRun).toArray();
   const ids = batches.flatMap(({ learners }) => learners ?? []);
   const docs = await source.subscriptions.find({ _id: { $in: ids } }).toArray();
   await fill(store.subscriptions as never, docs);
-  await store.batches.deleteMany(ofRun);
-  await store.audit.deleteMany(ofRun);
   const meter = cast.meter();
   await meter.time(() => store.batches.insertMany(batches));
   await replaceAll(store, store.subscriptions as never, docs, meter);
@@ -51,11 +49,7 @@ export async function rawLinks(
 }
 
 /** The documents are there before, each a little different. */
-async function fill(
-  target: Target & { deleteMany(filter: object): Promise<unknown> },
-  docs: readonly Doc[],
-): Promise<void> {
-  await target.deleteMany({});
+async function fill(target: Target, docs: readonly Doc[]): Promise<void> {
   for (let at = 0; at < docs.length; at += AT_ONCE) {
     const ops = docs.slice(at, at + AT_ONCE).map((doc) => ({ insertOne: { document: { ...doc, revision: 0 } } }));
     await target.bulkWrite(ops, { ordered: false });

@@ -12,8 +12,7 @@ const LEFT_BEHIND = ['learners', 'subscriptions', 'batches', 'audit', 'tables', 
  */
 export async function rawInserts(cast: Cast, { from, to }: { from: string; to: string }): Promise<Answer> {
   const source = (await cast.muster(from)).context.store;
-  const { store } = (await cast.muster(to)).context;
-  for (const name of LEFT_BEHIND) await store[name].deleteMany({});
+  const { store } = (await cast.fresh(to)).context;
   const meter = cast.meter();
   let documents = 0;
   for (const name of LEFT_BEHIND) {

@@ -13,14 +13,13 @@ import type { Answer } from '../tasks.ts';
 
 export const FEED = 'hr';
 
-/** Empties the database and makes the company's groups, courses and feed. */
+/** Drops the database and makes the company's groups, courses and feed. */
 export async function preparing(
   cast: Cast,
   { database, company }: { database: string; company: { learners: number; groups: number } },
 ): Promise<Answer> {
-  const { context } = await cast.muster(database);
+  const { context } = await cast.fresh(database);
   const { store } = context;
-  for (const collection of (await store.connection.db?.collections()) ?? []) await collection.deleteMany({});
   const { groups, courses, links } = makeCompany({ seed: 1, ...company });
   const linked = new Map<ExternalId, ExternalId[]>();
   for (const { group, course } of links) linked.set(group, [...(linked.get(group) ?? []), course]);

@@ -58,6 +58,26 @@ describe('the same facts in other bytes', () => {
     expect(await table()).not.toBe(before);
   });
 
+  test('R17: the same rows in another order write no table; who is missing from yet another order has left', async () => {
+    const shuffled = (text: string, by: number) => {
+      const [header, ...rows] = text.trimEnd().split('\n');
+      return `${[header, ...rows.map((_, at) => rows[(at * by) % rows.length])].join('\n')}\n`;
+    };
+    const before = await table();
+    expect(await muster.import(shuffled(night('2', 'sector-b'), 5), { feed: 'rooms' })).toMatchObject({
+      noChange: true,
+      rows: { read: 301 },
+    });
+    expect(await table()).toBe(before);
+    const without = night('2', 'sector-b').replace('t5,sector-a,5\n', '');
+    expect(await muster.import(shuffled(without, 11), { feed: 'rooms' })).toMatchObject({
+      learners: { deactivated: 1 },
+      memberships: { added: 0, removed: 1 },
+    });
+    expect(await muster.memberships('t5')).toEqual([]);
+    await muster.import(night('2', 'sector-b'), { feed: 'rooms' });
+  });
+
   test('tables that killed runs left are dropped, those at work and those of a plan that is held stay', async () => {
     const { store } = muster;
     const done = (await muster.import(night('2', 'sector-b'), { feed: 'rooms' })).run;
