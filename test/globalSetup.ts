@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import mongoose from 'mongoose';
 import type { TestProject } from 'vitest/node';
 import { sayOn } from '../src/embedded/say.ts';
 import { startEmbedded } from '../src/embedded/servers.ts';
@@ -26,7 +27,16 @@ export default async function setup(project: TestProject): Promise<() => Promise
     initiate: initiateReplicaSet,
     testCommands: true,
   });
-  project.provide('mongodbUri', mongodbUri || (servers.mongodbUri ?? ''));
+  const uri = mongodbUri || (servers.mongodbUri ?? '');
+  await keepExpired(uri);
+  project.provide('mongodbUri', uri);
   project.provide('redisUrl', redisUrl || (servers.redisUrl ?? ''));
   return servers.stop;
+}
+
+/** Tests have a clock of their own, in the past, by which MongoDB would take what they have just written for expired. */
+async function keepExpired(uri: string): Promise<void> {
+  const connection = await mongoose.createConnection(uri).asPromise();
+  await connection.db?.admin().command({ setParameter: 1, ttlMonitorEnabled: false });
+  await connection.close();
 }
