@@ -5,7 +5,7 @@ import { hasWork, ofRun } from '../store/outbox.ts';
 import { moveRun, readRun } from '../store/runs.ts';
 import type { Services } from '../store/services.ts';
 import { supersedeSetAside } from '../store/setAside.ts';
-import type { Session } from '../store/store.ts';
+import { type Session, within } from '../store/store.ts';
 import { attemptOfTable, dropTable, partsOf, runOfTable } from '../store/tables.ts';
 import { dropEmptiedGroups } from './emptiedGroups.ts';
 import { NO_SUBSCRIPTIONS, type Outcome, type SubscriptionCounts } from './outcome.ts';
@@ -94,9 +94,14 @@ export async function recount(services: Services, id: RunId): Promise<void> {
   await store.runs.updateOne({ _id: id }, { $set: { [figures]: await countEvents(services, id) } });
 }
 
-async function countEvents({ store }: Services, run: RunId): Promise<SubscriptionCounts> {
+/** What the run's settlements did, from the audit. */
+export async function countEvents(
+  { store }: Pick<Services, 'store'>,
+  run: RunId,
+  session?: Session,
+): Promise<SubscriptionCounts> {
   const sum: SubscriptionCounts = { ...NO_SUBSCRIPTIONS };
-  const audits = store.audit.find(ofRun(run), { projection: { counts: 1 } });
+  const audits = store.audit.find(ofRun(run), { projection: { counts: 1 }, ...within(session) });
   for await (const { counts } of audits) {
     for (const key of Object.keys(sum) as (keyof SubscriptionCounts)[]) sum[key] += counts[key] ?? 0;
   }

@@ -22,7 +22,7 @@ export class Crowd {
   readonly #seed = (Math.random() * 2 ** 32) >>> 0;
 
   /** `rows`: room for so many; more are possible. */
-  constructor(rows = 1024) {
+  constructor(rows: number) {
     this.#who = new Uint32Array(rows);
     this.#mail = new Uint32Array(rows);
   }

@@ -1,4 +1,4 @@
-import type { Change, SubscriptionEvent } from '../domain/change.ts';
+import type { Change } from '../domain/change.ts';
 import { ChangedMeanwhile, NotFound } from '../domain/errors.ts';
 import type { CourseId, GroupId, LearnerId, RunId } from '../domain/ids.ts';
 import { strongest } from '../domain/settle.ts';
@@ -12,10 +12,10 @@ import { ofRun } from '../store/outbox.ts';
 import { insertEnded } from '../store/runs.ts';
 import type { Services } from '../store/services.ts';
 import { type Session, type Store, within } from '../store/store.ts';
-import { advanceRun } from './advance.ts';
+import { advanceRun, countEvents } from './advance.ts';
 import { applyBatch, applyChanges, structureFor } from './applyBatch.ts';
 import { chunks } from './chunks.ts';
-import { countEvent, NO_SUBSCRIPTIONS, type SubscriptionCounts } from './outcome.ts';
+import type { SubscriptionCounts } from './outcome.ts';
 import { BATCH_SIZE, settleKindOf } from './planWriter.ts';
 import { waiting } from './start.ts';
 
@@ -195,21 +195,15 @@ async function resultOf(store: Store, run: RunId, changes: readonly Change[], se
   return { memberships, events, report };
 }
 
-/** What the run's settlements did, from the audit. */
+/** What the run's settlements did and left undone, from the audit. */
 export async function eventsOf(
   store: Store,
   run: RunId,
   session?: Session,
 ): Promise<Pick<ManualResult, 'subscriptions' | 'skipped'>> {
-  const subscriptions = { ...NO_SUBSCRIPTIONS };
+  const subscriptions = await countEvents({ store }, run, session);
   const skipped: { learner: LearnerId; course: CourseId; through: readonly GroupId[] }[] = [];
-  const settled = { ...ofRun(run), events: { $exists: true } };
-  const options = { projection: { counts: 1 }, ...within(session) };
-  for (const { counts } of await store.audit.find(settled, options).toArray()) {
-    for (const [kind, times] of Object.entries(counts))
-      countEvent(subscriptions, kind as SubscriptionEvent['kind'], times);
-  }
-  const skipping = { ...settled, 'counts.purge-skipped': { $exists: true } };
+  const skipping = { ...ofRun(run), 'counts.purge-skipped': { $exists: true } };
   for await (const { events } of store.audit.find(skipping, { projection: { events: 1 }, ...within(session) })) {
     for (const { learner, events: list } of events ?? []) {
       for (const event of list) {

@@ -92,7 +92,7 @@ export async function hasLearners(store: Store): Promise<boolean> {
   return (await store.learners.findOne({}, { projection: { _id: 1 } })) !== null;
 }
 
-/** Who of these External IDs has which e-mail address: a tenth of what reading whole learners costs. */
+/** Number and e-mail address of stored learners by External ID, for a small part of what reading whole learners costs. */
 export async function addressesByExternalId(
   store: Store,
   ids: readonly ExternalId[],
