@@ -4,6 +4,7 @@ export default defineConfig({
   test: {
     include: ['test/{unit,integration,model,faults}/**/*.test.ts'],
     globalSetup: ['test/globalSetup.ts'],
+    setupFiles: ['test/properties.ts'],
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 90_000,

@@ -61,7 +61,8 @@ export interface SettleInput {
 /**
  * Brings one learner's subscriptions in line with the stored facts (R2–R8). Pure and level-triggered: settling
  * what is settled changes nothing. A `purge` in `endings` deletes only what nothing gives any more (R8); a `keep`
- * turns what was active into a direct grant (R6), and wins where both name a course.
+ * turns what was active into a direct grant (R6), and wins over a `purge` of that course; of what was not active it
+ * says nothing, so that being told twice ends as being told once.
  */
 export function settle(input: SettleInput): Settlement {
   const { held, now, kind } = input;
@@ -95,7 +96,7 @@ export function settle(input: SettleInput): Settlement {
     } else if (keep.has(course) && item.status === 'active') {
       items.push({ ...item, direct: true });
       events.push({ kind: 'kept', course });
-    } else if (purge.has(course) && !keep.has(course)) {
+    } else if (purge.has(course)) {
       purged.push(course);
       events.push({ kind: 'purged', course, held: true });
     } else if (item.status === 'active' && kind !== 'subscribe') {
@@ -115,7 +116,7 @@ export function settle(input: SettleInput): Settlement {
     items.push({ course, status: 'active', direct: granted.has(course), since: now });
     events.push({ kind: 'subscribed', course });
   }
-  for (const course of purge) if (!keep.has(course)) purged.push(course);
+  purged.push(...purge);
 
   const due = windows.settled ? nextBoundary(input.memberships, now) : held?.due;
   const changed = due?.getTime() !== held?.due?.getTime() || events.some((event) => event.kind !== 'purge-skipped');

@@ -162,6 +162,13 @@ describe('settling one learner', () => {
     });
   });
 
+  test('R4 R6 R8: of what was not active keep says nothing, so that a purge told twice deletes no more than once', () => {
+    const endings = [...removal(2, 'purge'), ...removal(1, 'keep')];
+    const first = settled({ held: held([item(1, 'expired')]), endings });
+    expect(first).toMatchObject({ items: [], purge: [1, 2] });
+    expect(settled({ held: stored(first), endings: removal(2, 'purge') })).toMatchObject({ items: [], changed: false });
+  });
+
   test('R4: settling what is settled changes nothing, whatever the kind and the endings it is told', () => {
     fc.assert(
       fc.property(
