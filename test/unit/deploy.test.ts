@@ -36,7 +36,7 @@ describe('docker-compose.yml', () => {
   });
 
   test('MongoDB is a replica set that is initiated, Redis keeps an AOF and evicts nothing', () => {
-    expect(mongodb.command.join(' ')).toContain('--replSet muster');
+    expect(mongodb.command.join(' ')).toContain('--replSet=muster');
     expect(mongodb.healthcheck?.test.join(' ')).toContain('rs.initiate(');
     expect(redis.command.join(' ')).toContain('--appendonly yes');
     expect(redis.command.join(' ')).toContain('--maxmemory-policy noeviction');
