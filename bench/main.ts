@@ -75,7 +75,8 @@ async function prepare(workload: Workload, surroundings: ConstructorParameters<t
   const stand = new Stand(compiled, surroundings, workload, 1);
   const file = await workload.file(1);
   await stand.tell('prepare', 'preparing', { database: STATE, company: stand.company });
-  await stand.tell('prepare', 'importing', { database: STATE, file });
+  const { wall, peak } = await stand.tell('prepare', 'importing', { database: STATE, file });
+  process.stdout.write(`prepared by a first import: ${wall.toFixed(0)} s, at most ${peak.toFixed(0)} MB\n`);
   await stand.endAll();
 }
 
