@@ -16,7 +16,11 @@ export class Workload {
 
   constructor(rows: number) {
     this.rows = rows;
-    this.company = makeCompany({ seed: 1, learners: rows, groups: Math.max(100, Math.round(rows / 100)) });
+    this.company = makeCompany({
+      seed: 1,
+      learners: rows,
+      groups: Math.min(10_000, Math.max(100, Math.round(rows / 100))),
+    });
     this.#directory = join(tmpdir(), 'muster-bench', `v${VERSION}-${rows}`);
   }
 

@@ -345,6 +345,7 @@ export async function applySetAside(services: Services, run: RunDoc, batch: numb
     await recordAudit(store, session, { ...entry, ...(instead.length > 0 && { instead }) });
     const audit = auditOf(id, `retry-settle${alone}`, run.by, whyOf(run), now, settlements);
     if (audit) await recordAudit(store, session, audit);
-    if (instead.length > 0 && run.feed !== null) await lookAgainAt(store, run.feed, [change.learner], now, session);
+    if (instead.length > 0 && run.feed !== null)
+      await lookAgainAt(store, run.feed, [change.learner, done.learner], now, session);
   });
 }

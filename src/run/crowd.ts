@@ -87,8 +87,10 @@ function repeated(words: Uint32Array): Set<number> {
 /** 32 bits, never 0; another seed, other hashes. */
 function hash(text: string, seed: number): number {
   let mixed = seed;
-  for (let at = 0; at < text.length; at += 1)
-    mixed = Math.imul(mixed ^ text.charCodeAt(at), 0x9e3779b1) ^ (mixed >>> 15);
+  for (let at = 0; at < text.length; at += 1) {
+    mixed = Math.imul(mixed ^ text.charCodeAt(at), 0x9e3779b1);
+    mixed ^= mixed >>> 15;
+  }
   mixed = Math.imul(mixed ^ (mixed >>> 16), 0x85ebca6b);
   mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
   return (mixed ^ (mixed >>> 16)) >>> 0 || 1;

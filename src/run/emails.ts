@@ -17,12 +17,15 @@ export interface Release {
  * Takes those claims out that ask for an e-mail address which they cannot have (R12): one that another learner
  * holds and does not give up in this run, or one that two learners of the feed ask for. `match` by e-mail adopts
  * a holder without External ID rather than refusing.
+ *
+ * @param addressAfter what the plan makes of the learner's address: another one, '' for none, undefined = it stays.
  */
 export async function refuseEmails(
   store: Store,
   claims: Map<ExternalId, Claim>,
   match: readonly string[],
   structure: Structure,
+  addressAfter: (live: Learner, claim: Claim) => string | undefined,
 ): Promise<{ rejections: Rejection[]; releases: Release[] }> {
   const rejections: Rejection[] = [];
   const releases: Release[] = [];
@@ -52,9 +55,11 @@ export async function refuseEmails(
       if (!keeps.has(claimant)) refused.set(claimant, twice(claims.get(claimant) as Claim, key, asking, structure));
   }
   const gives = (id: LearnerId) => {
-    const claimant = holders.get(id)?.externalId;
+    const holder = holders.get(id);
+    const claimant = holder?.externalId;
     const claim = claimant === undefined || refused.has(claimant) ? undefined : claims.get(claimant);
-    return claimant && claim?.email !== undefined ? { claimant, says: emailKey(claim.email) } : undefined;
+    const after = holder && claim && addressAfter(holder, claim);
+    return claimant && after !== undefined ? { claimant, says: emailKey(after) } : undefined;
   };
   for (const claimant of refused.keys()) wanted.delete(claimant);
   for (const claimant of refusedEmails(wanted, gives)) {

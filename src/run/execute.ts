@@ -130,8 +130,7 @@ async function readAndPlan(services: Services, run: RunDoc, file: SourceFile): P
   const readAt = started;
   const structure = await readStructure(store);
   const digest = digestOf(settings);
-  // With shared authority a change by hand stays until the feed's own rows change (R21).
-  const lookAgain = settings.authority === 'feed' ? await learnersToLookAt(store, feed._id) : [];
+  const lookAgain = await learnersToLookAt(store, { feed: feed._id, authority: settings.authority });
   const { applied } = feed;
   const sameMeaning = applied !== undefined && applied.settings === digest && applied.keys === structure.keysRevision;
 

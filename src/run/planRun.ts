@@ -7,7 +7,13 @@ import { isHeldBy, type LearnerPlan, planLearner } from '../domain/planLearner.t
 import type { FeedPolicy } from '../domain/policy.ts';
 import { fold, type Structure } from '../domain/structure.ts';
 import { LEFT } from '../feed/rows/table.ts';
-import { hasLearners, learnersByEmail, learnersByExternalId, learnersById } from '../store/learners.ts';
+import {
+  hasLearners,
+  learnerIdsByExternalId,
+  learnersByEmail,
+  learnersByExternalId,
+  learnersById,
+} from '../store/learners.ts';
 import type { FeedDoc, RunDoc } from '../store/models.ts';
 import { lostByAllSince, lostSince } from '../store/runs.ts';
 import type { Store } from '../store/store.ts';
@@ -64,7 +70,10 @@ class Planning {
   readonly #protectedGroups = new Set<GroupId>();
   readonly #shielded = new LearnerSet();
   readonly #lookAgain = new LearnerSet();
+  /** Stored learners whom the feed names. */
   readonly #named = new LearnerSet();
+  /** How many learners the run makes. */
+  #made = 0;
   /** Those of them of whom it is said that they have left: the feed holds them no more. */
   readonly #left = new LearnerSet();
   #namedChanged = 0;
@@ -83,10 +92,21 @@ class Planning {
   }
 
   async run(): Promise<RunPlan> {
-    const { reading, store, policy } = this.#in;
-    const { rejections, releases } = await refuseEmails(store, reading.claims, policy.match, this.#in.structure);
-    this.#rejections.push(...rejections);
+    const { reading, store, policy, structure } = this.#in;
     for (const rejection of this.#rejections) this.#protect(rejection);
+    if (policy.unknownLearner === 'reject') await this.#refuseUnknown();
+    const { rejections, releases } = await refuseEmails(
+      store,
+      reading.claims,
+      policy.match,
+      structure,
+      (live, claim) => {
+        const email = this.#plan(live, claim, undefined).change?.fields.find(({ field }) => field === 'email');
+        return email && (email.after ?? '');
+      },
+    );
+    this.#rejections.push(...rejections);
+    for (const rejection of rejections) this.#protect(rejection);
     for (let at = 0; at < reading.rowMap.length; at += 1) {
       const learner = reading.rowMap.learner(at);
       if (learner === 0) continue;
@@ -110,6 +130,19 @@ class Planning {
     }
   }
 
+  /** All of them before anything is planned: what their rows protect may be somebody of an earlier row (R15), or an address. */
+  async #refuseUnknown(): Promise<void> {
+    const { reading } = this.#in;
+    const refuse = async (claims: readonly Claim[]) => {
+      const live = await this.#find(claims);
+      const unknown = claims.filter(({ externalId }) => !live.has(externalId));
+      if (unknown.length > 0) await this.#rejectUnknown(unknown);
+      for (const { externalId } of unknown) reading.claims.delete(externalId);
+    };
+    for (const claims of chunks([...reading.claims.values()], CHUNK)) await refuse(claims);
+    for await (const claims of reading.alone()) await refuse(claims);
+  }
+
   async #planClaims(): Promise<void> {
     const { store, reading, policy } = this.#in;
     const stored = await hasLearners(store);
@@ -118,7 +151,6 @@ class Planning {
       const unknown = claims.filter(({ externalId }) => !live.has(externalId));
       const made = policy.unknownLearner === 'create' ? unknown.filter(({ status }) => status === 'active') : [];
       let next = made.length > 0 ? await this.#in.newLearnerIds(made.length) : 0;
-      if (policy.unknownLearner === 'reject' && unknown.length > 0) await this.#rejectUnknown(unknown);
       const planned: { change: Change; live: Learner | undefined }[] = [];
       for (const claim of claims) {
         const learner = live.get(claim.externalId);
@@ -128,7 +160,8 @@ class Planning {
         if (id === undefined) continue;
         const plan = this.#planOne(learner, claim, newId);
         for (const row of claim.rows) reading.rowMap.assign(row - reading.firstRow, learner || plan.change ? id : 0);
-        if (learner || plan.change) this.#named.add(id);
+        if (learner) this.#named.add(id);
+        else if (plan.change) this.#made += 1;
         if (learner && claim.status === 'left' && !plan.shielded) this.#nameLeft(learner.id, claim);
         if (plan.change) planned.push({ change: plan.change, live: learner });
       }
@@ -142,22 +175,23 @@ class Planning {
     for (const row of rows) rowMap.setFlags(row - firstRow, rowMap.flags(row - firstRow) | LEFT);
   }
 
-  #planOne(live: Learner | undefined, claim: Claim | null, newId: LearnerId | undefined): LearnerPlan {
-    const { policy, now } = this.#in;
-    const protectedLearner =
+  #isProtected(live: Learner | undefined): boolean {
+    return (
       (live?.externalId !== undefined && this.#protectedIds.has(live.externalId)) ||
-      (live?.email !== undefined && this.#protectedEmails.has(emailKey(live.email)));
-    const plan = planLearner({
-      policy,
-      live,
-      claim,
-      newId,
-      now,
-      protectedLearner,
-      protectedGroups: this.#protectedGroups,
-    });
+      (live?.email !== undefined && this.#protectedEmails.has(emailKey(live.email)))
+    );
+  }
+
+  #plan(live: Learner | undefined, claim: Claim | null, newId: LearnerId | undefined): LearnerPlan {
+    const { policy, now } = this.#in;
+    const protectedGroups = this.#protectedGroups;
+    return planLearner({ policy, live, claim, newId, now, protectedLearner: this.#isProtected(live), protectedGroups });
+  }
+
+  #planOne(live: Learner | undefined, claim: Claim | null, newId: LearnerId | undefined): LearnerPlan {
+    const plan = this.#plan(live, claim, newId);
     if (live && (plan.shielded || plan.graceRuns)) this.#lookAgain.add(live.id);
-    if (live && protectedLearner) {
+    if (live && this.#isProtected(live)) {
       this.#shielded.add(live.id);
       this.#lookAgain.add(live.id);
     }
@@ -199,9 +233,13 @@ class Planning {
   }
 
   async #planLeavers(candidates: Iterable<LearnerId>): Promise<void> {
-    const { store } = this.#in;
+    const { store, policy } = this.#in;
+    const all = new LearnerSet(candidates);
+    // Whoever is named by rejected rows alone keeps everything tonight, and is looked at again in the next run.
+    const ids = policy.mode === 'full' ? await learnerIdsByExternalId(store, [...this.#protectedIds]) : new Map();
+    for (const id of ids.values()) all.add(id);
     const absent: LearnerId[] = [];
-    for (const id of candidates) if (!this.#named.has(id)) absent.push(id);
+    for (const id of all) if (!this.#named.has(id)) absent.push(id);
     for (const ids of chunks(absent, CHUNK)) {
       const live = await learnersById(store, ids);
       const planned: { change: Change; live: Learner }[] = [];
@@ -220,8 +258,7 @@ class Planning {
     const { store, structure, now, windowOption, run } = this.#in;
     for (const { change, live } of planned) {
       this.#tally.add(change, live);
-      const touched = change.create !== undefined || change.fields.length > 0;
-      if (touched && this.#named.has(change.learner)) this.#namedChanged += 1;
+      if (change.fields.length > 0 && this.#named.has(change.learner)) this.#namedChanged += 1;
       this.#watchForSwap(change, live);
       await this.#writer.add(change);
     }
@@ -294,9 +331,9 @@ class Planning {
       deactivated: tally.deactivated,
       unchanged: this.#named.size - this.#namedChanged,
     };
+    const named = this.#named.size + this.#made;
     const nothing = this.#writer.batches === 0 && reading.newGroups.size === 0;
-    const heldLearners =
-      policy.mode === 'full' ? this.#named.size - this.#left.size + this.#unnamed : held.learners + tally.held;
+    const heldLearners = policy.mode === 'full' ? named - this.#left.size + this.#unnamed : held.learners + tally.held;
     return {
       rejections: this.#rejections,
       outcome: {
@@ -321,7 +358,7 @@ class Planning {
         problems: problemsOf(this.#rejections, this.#swapped, reading.erased),
         lost: tally.lost,
         held: { learners: heldLearners, memberships: tally.added - tally.removed },
-        named: this.#named.size,
+        named,
         newGroups: [...reading.newGroups].map(([id, group]) => ({ id, ...group })),
         releases,
         feedRevision: feed?.revision ?? 0,

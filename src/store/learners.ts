@@ -68,9 +68,17 @@ export async function learnersByEmail(
   return found;
 }
 
-/** Learners at which the feed must look again, though their rows are as they were (R21). */
-export async function learnersToLookAt(store: Store, feed: SourceName): Promise<LearnerId[]> {
-  const docs = await store.learners.find({ 'lookAgain.feed': feed }, { projection: { _id: 1 } }).toArray();
+/**
+ * Learners at which the feed must look again, though their rows are as they were: those of operations that were set
+ * aside (R27) and, where the feed has authority, those whom somebody else has changed (R21).
+ */
+export async function learnersToLookAt(
+  store: Store,
+  { feed, authority }: { feed: SourceName; authority: 'feed' | 'shared' },
+): Promise<LearnerId[]> {
+  const changed = store.learners.find({ 'lookAgain.feed': feed }, { projection: { _id: 1 } });
+  // With shared authority a change by hand stays until the feed's own rows change.
+  const docs = authority === 'feed' ? await changed.toArray() : [];
   const marked = await store.feeds.findOne({ _id: feed }, { projection: { lookAgain: 1 } });
   return [...new Set([...docs.map((doc) => doc._id), ...(marked?.lookAgain ?? []).map(({ learner }) => learner)])];
 }

@@ -116,7 +116,7 @@ async function planOf(name: string, text: string, path: Path) {
   const settings = settingsOf(feed);
   const policy = policyOf(settings);
   const structure = await readStructure(store);
-  const lookAgain = await learnersToLookAt(store, name);
+  const lookAgain = await learnersToLookAt(store, { feed: name, authority: 'feed' });
   const applied = feed.applied as NonNullable<FeedDoc['applied']>;
   const known = path.startsWith('fast') ? await loadTable(store, applied) : undefined;
   const reading = await readClaims({
