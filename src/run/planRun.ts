@@ -72,8 +72,6 @@ class Planning {
   readonly #lookAgain = new LearnerSet();
   /** Stored learners whom the feed names. */
   readonly #named = new LearnerSet();
-  /** How many learners the run makes. */
-  #made = 0;
   /** Those of them of whom it is said that they have left: the feed holds them no more. */
   readonly #left = new LearnerSet();
   #namedChanged = 0;
@@ -113,10 +111,9 @@ class Planning {
       this.#named.add(learner);
       if ((reading.rowMap.flags(at) & LEFT) !== 0) this.#left.add(learner);
     }
-    const candidates = policy.mode === 'full' ? this.#in.candidates : [];
     this.#watchForSwaps = this.#in.feed?.applied !== undefined;
     await this.#planClaims();
-    await this.#planLeavers(candidates);
+    if (policy.mode === 'full') await this.#planLeavers();
     await this.#writer.end();
     return { ...(await this.#conclude(releases)), batches: this.#writer.batches, lookAgain: this.#lookAgain };
   }
@@ -148,20 +145,19 @@ class Planning {
     const stored = await hasLearners(store);
     for await (const claims of claimsOf(reading)) {
       const live = stored ? await this.#find(claims) : new Map<ExternalId, Learner>();
-      const unknown = claims.filter(({ externalId }) => !live.has(externalId));
-      const made = policy.unknownLearner === 'create' ? unknown.filter(({ status }) => status === 'active') : [];
+      const isNew = ({ externalId, status }: Claim) =>
+        policy.unknownLearner === 'create' && status === 'active' && !live.has(externalId);
+      const made = claims.filter(isNew);
       let next = made.length > 0 ? await this.#in.newLearnerIds(made.length) : 0;
       const planned: { change: Change; live: Learner | undefined }[] = [];
       for (const claim of claims) {
         const learner = live.get(claim.externalId);
-        const creates = !learner && policy.unknownLearner === 'create' && claim.status === 'active';
-        const newId = creates ? (next++ as LearnerId) : undefined;
+        const newId = isNew(claim) ? (next++ as LearnerId) : undefined;
         const id = learner?.id ?? newId;
         if (id === undefined) continue;
         const plan = this.#planOne(learner, claim, newId);
         for (const row of claim.rows) reading.rowMap.assign(row - reading.firstRow, learner || plan.change ? id : 0);
         if (learner) this.#named.add(id);
-        else if (plan.change) this.#made += 1;
         if (learner && claim.status === 'left' && !plan.shielded) this.#nameLeft(learner.id, claim);
         if (plan.change) planned.push({ change: plan.change, live: learner });
       }
@@ -232,12 +228,11 @@ class Planning {
     }
   }
 
-  async #planLeavers(candidates: Iterable<LearnerId>): Promise<void> {
-    const { store, policy } = this.#in;
+  async #planLeavers(): Promise<void> {
+    const { store, candidates } = this.#in;
     const all = new LearnerSet(candidates);
     // Whoever is named by rejected rows alone keeps everything tonight, and is looked at again in the next run.
-    const ids = policy.mode === 'full' ? await learnerIdsByExternalId(store, [...this.#protectedIds]) : new Map();
-    for (const id of ids.values()) all.add(id);
+    for (const id of (await learnerIdsByExternalId(store, [...this.#protectedIds])).values()) all.add(id);
     const absent: LearnerId[] = [];
     for (const id of all) if (!this.#named.has(id)) absent.push(id);
     for (const ids of chunks(absent, CHUNK)) {
@@ -331,7 +326,7 @@ class Planning {
       deactivated: tally.deactivated,
       unchanged: this.#named.size - this.#namedChanged,
     };
-    const named = this.#named.size + this.#made;
+    const named = this.#named.size + tally.created;
     const nothing = this.#writer.batches === 0 && reading.newGroups.size === 0;
     const heldLearners = policy.mode === 'full' ? named - this.#left.size + this.#unnamed : held.learners + tally.held;
     return {
