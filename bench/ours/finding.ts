@@ -1,10 +1,10 @@
 import { openFeed } from '../../src/feed/reader.ts';
 import { sourceFile } from '../../src/feed/sources/file.ts';
+import { Addresses } from '../../src/run/addresses.ts';
 import { loadTable } from '../../src/run/loadTable.ts';
 import { readClaims } from '../../src/run/read.ts';
 import { policyOf } from '../../src/settings/feed.ts';
 import { readFeedDoc, settingsOf } from '../../src/store/feeds.ts';
-import { learnerIdsByExternalId } from '../../src/store/learners.ts';
 import { readStructure } from '../../src/store/structure.ts';
 import type { Cast } from '../cast.ts';
 import { peakMemory } from '../measure.ts';
@@ -29,7 +29,7 @@ export async function finding(cast: Cast, { database, file }: { database: string
       hashKey: Buffer.from(applied.hashKey, 'hex'),
       known,
       lookAgain: [],
-      idsOf: (ids) => learnerIdsByExternalId(store, ids),
+      idsOf: (ids) => new Addresses(store).idsOf(ids),
       newGroupIds: async () => [],
       contested: async () => [],
     });

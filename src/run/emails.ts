@@ -3,8 +3,8 @@ import { refusedEmails, type Wanted } from '../domain/emails.ts';
 import { type ExternalId, emailKey, type LearnerId } from '../domain/ids.ts';
 import type { Learner } from '../domain/learner.ts';
 import type { Structure } from '../domain/structure.ts';
-import { addressesByExternalId, hasLearners, learnersByEmail } from '../store/learners.ts';
-import type { Store } from '../store/store.ts';
+import { hasLearners, learnersByEmail } from '../store/learners.ts';
+import type { Addresses } from './addresses.ts';
 import { chunks } from './chunks.ts';
 
 /** An address that changes hands in this run: it is taken from its holder before anybody receives it. */
@@ -21,7 +21,7 @@ export interface Release {
  * @param addressAfter what the plan makes of the learner's address: another one, '' for none, undefined = it stays.
  */
 export async function refuseEmails(
-  store: Store,
+  addresses: Addresses,
   claims: Map<ExternalId, Claim>,
   match: readonly string[],
   structure: Structure,
@@ -31,7 +31,7 @@ export async function refuseEmails(
   const releases: Release[] = [];
   const claimants = claimantsOf(claims);
   if (claimants.size === 0) return { rejections, releases };
-  const stored = await hasLearners(store);
+  const stored = await hasLearners(addresses.store);
   const wanted = new Map<ExternalId, Wanted<LearnerId>>();
   const holders = new Map<LearnerId, Learner>();
   const keeps = new Set<ExternalId>();
@@ -39,7 +39,7 @@ export async function refuseEmails(
   if (stored) {
     const asking = [...claimants].flatMap(([key, ids]) => ids.map((externalId) => ({ externalId, key })));
     for (const some of chunks(asking, 1000)) {
-      for (const { claimant, key, holder } of await holdersOf(store, some, match)) {
+      for (const { claimant, key, holder } of await holdersOf(addresses, some, match)) {
         if (holder === 'own') keeps.add(claimant);
         else {
           holders.set(holder.id, holder);
@@ -81,14 +81,14 @@ export async function refuseEmails(
  * ID: what becomes of one may depend on what the feed says of the other (R12).
  */
 export async function contestedEmails(
-  store: Store,
+  addresses: Addresses,
   claims: readonly { externalId: ExternalId; email?: string }[],
   match: readonly string[],
 ): Promise<ExternalId[]> {
   const found: ExternalId[] = [];
   const asking = claims.flatMap(({ externalId, email }) => (email ? [{ externalId, key: emailKey(email) }] : []));
   for (const some of chunks(asking, 1000)) {
-    for (const { claimant, holder } of await holdersOf(store, some, match)) {
+    for (const { claimant, holder } of await holdersOf(addresses, some, match)) {
       if (holder === 'own') continue;
       found.push(claimant);
       if (holder.externalId !== undefined) found.push(holder.externalId);
@@ -105,14 +105,11 @@ interface Held {
 
 /** Claimants whose address is held: by themselves (`own`), as nearly all do, or by another who is not about to be found by it. */
 async function holdersOf(
-  store: Store,
+  addresses: Addresses,
   asking: readonly { externalId: ExternalId; key: string }[],
   match: readonly string[],
 ): Promise<Held[]> {
-  const own = await addressesByExternalId(
-    store,
-    asking.map(({ externalId }) => externalId),
-  );
+  const own = await addresses.of(asking.map(({ externalId }) => externalId));
   const held: Held[] = [];
   const others: (typeof asking)[number][] = [];
   for (const one of asking) {
@@ -121,7 +118,7 @@ async function holdersOf(
     else others.push(one);
   }
   if (others.length === 0) return held;
-  const byEmail = await learnersByEmail(store, [...new Set(others.map(({ key }) => key))]);
+  const byEmail = await learnersByEmail(addresses.store, [...new Set(others.map(({ key }) => key))]);
   for (const { externalId: claimant, key } of others) {
     const live = own.get(claimant);
     const holder = byEmail.get(key);

@@ -19,7 +19,6 @@ import { readFeedDoc, readWindowOption, settingsOf } from '../store/feeds.ts';
 import {
   externalIdsOf,
   hasLearners,
-  learnerIdsByExternalId,
   learnersById,
   learnersHeldBy,
   learnersToLookAt,
@@ -31,6 +30,7 @@ import type { Services } from '../store/services.ts';
 import type { Store } from '../store/store.ts';
 import { readStructure } from '../store/structure.ts';
 import { dropTable, writeTable } from '../store/tables.ts';
+import { Addresses } from './addresses.ts';
 import { finishRun } from './advance.ts';
 import { contestedEmails } from './emails.ts';
 import { hidesOne } from './hidden.ts';
@@ -151,6 +151,7 @@ async function readAndPlan(services: Services, run: RunDoc, file: SourceFile): P
   };
   const policy = policyOf(settings);
   const anybody = await hasLearners(store);
+  const addresses = new Addresses(store);
   const { reading, compared } = await readSafely(services, {
     reader,
     policy,
@@ -159,8 +160,8 @@ async function readAndPlan(services: Services, run: RunDoc, file: SourceFile): P
     known: comparable && policy.mode === 'full' ? rowTable : undefined,
     lookAgain,
     erased: await readErased(store),
-    idsOf: (ids) => learnerIdsByExternalId(store, ids),
-    contested: (claims) => (anybody ? contestedEmails(store, claims, policy.match) : Promise.resolve([])),
+    idsOf: (ids) => addresses.idsOf(ids),
+    contested: (claims) => (anybody ? contestedEmails(addresses, claims, policy.match) : Promise.resolve([])),
     newGroupIds: async (count) => {
       const first = count > 0 ? await newIds('groups', count) : 0;
       return Array.from({ length: count }, (_, at) => (first + at) as GroupId);
@@ -174,6 +175,7 @@ async function readAndPlan(services: Services, run: RunDoc, file: SourceFile): P
   const planStart = clock.now();
   const plan = await planRun({
     store,
+    addresses,
     run,
     feed,
     policy,
@@ -419,20 +421,36 @@ function* packTable(rowMap: RowMap, lookAgain: LearnerSet): Generator<Uint8Array
   const full: Uint8Array[] = [];
   const writer = new RowTableWriter((part) => full.push(part));
   const marked = new LearnerSet();
-  for (let at = 0; at < rowMap.length; at += 1) {
-    const learner = rowMap.learner(at);
-    if (learner === 0) continue;
-    if (lookAgain.has(learner)) {
-      if (!marked.has(learner)) writer.add(LOOK_AGAIN.hashLow, LOOK_AGAIN.hashHigh, learner, 0);
-      marked.add(learner);
-    } else writer.add(rowMap.low(at), rowMap.high(at), learner, rowMap.flags(at));
+  const mark = (learner: LearnerId) => {
+    if (!marked.has(learner)) writer.add(LOOK_AGAIN.hashLow, LOOK_AGAIN.hashHigh, learner, 0);
+    marked.add(learner);
+  };
+  for (let from = 0; from < rowMap.length; from += PACKED_AT_ONCE) {
+    packRows(rowMap, from, Math.min(rowMap.length, from + PACKED_AT_ONCE), lookAgain, writer, mark);
     yield* full.splice(0);
   }
-  for (const learner of lookAgain) {
-    if (!marked.has(learner)) writer.add(LOOK_AGAIN.hashLow, LOOK_AGAIN.hashHigh, learner, 0);
-  }
+  for (const learner of lookAgain) mark(learner);
   writer.end();
   yield* full;
+}
+
+const PACKED_AT_ONCE = 50_000;
+
+/** A loop of its own, in which no number becomes an object: a generator makes one of nearly every hash. */
+function packRows(
+  rowMap: RowMap,
+  from: number,
+  to: number,
+  lookAgain: LearnerSet,
+  writer: RowTableWriter,
+  mark: (learner: LearnerId) => void,
+): void {
+  for (let at = from; at < to; at += 1) {
+    const learner = rowMap.learner(at);
+    if (learner === 0) continue;
+    if (lookAgain.has(learner)) mark(learner);
+    else writer.add(rowMap.low(at), rowMap.high(at), learner, rowMap.flags(at));
+  }
 }
 
 /** Keeps rejected rows with their bytes; those that were not copied in the first pass over the file need one more. */

@@ -28,7 +28,9 @@ export class LearnerSet {
   }
 
   *[Symbol.iterator](): Generator<LearnerId> {
-    for (const [at, byte] of this.#bits.entries()) {
+    const bits = this.#bits;
+    for (let at = 0; at < bits.length; at += 1) {
+      const byte = bits[at] as number;
       if (byte === 0) continue;
       for (let bit = 0; bit < 8; bit += 1) if ((byte & (1 << bit)) !== 0) yield (at * 8 + bit) as LearnerId;
     }

@@ -17,6 +17,7 @@ import {
 import type { FeedDoc, RunDoc } from '../store/models.ts';
 import { lostByAllSince, lostSince } from '../store/runs.ts';
 import type { Store } from '../store/store.ts';
+import type { Addresses } from './addresses.ts';
 import { chunks } from './chunks.ts';
 import { type Release, refuseEmails, rejectClaim } from './emails.ts';
 import { LearnerSet } from './learnerSet.ts';
@@ -29,6 +30,7 @@ import { Tally } from './tally.ts';
 
 export interface PlanRunInput {
   readonly store: Store;
+  readonly addresses: Addresses;
   readonly run: RunDoc;
   readonly feed: FeedDoc | undefined;
   readonly policy: FeedPolicy;
@@ -90,11 +92,11 @@ class Planning {
   }
 
   async run(): Promise<RunPlan> {
-    const { reading, store, policy, structure } = this.#in;
+    const { reading, addresses, policy, structure } = this.#in;
     for (const rejection of this.#rejections) this.#protect(rejection);
     if (policy.unknownLearner === 'reject') await this.#refuseUnknown();
     const { rejections, releases } = await refuseEmails(
-      store,
+      addresses,
       reading.claims,
       policy.match,
       structure,

@@ -100,16 +100,25 @@ export async function hasLearners(store: Store): Promise<boolean> {
   return (await store.learners.findOne({}, { projection: { _id: 1 } })) !== null;
 }
 
+/** Who has an External ID, and with which e-mail address. */
+export interface Address {
+  readonly id: LearnerId;
+  readonly emailKey?: string;
+}
+
 /** Number and e-mail address of stored learners by External ID, for a small part of what reading whole learners costs. */
 export async function addressesByExternalId(
   store: Store,
   ids: readonly ExternalId[],
-): Promise<Map<ExternalId, { id: LearnerId; emailKey?: string }>> {
+): Promise<Map<ExternalId, Address>> {
+  const found = new Map<ExternalId, Address>();
   const options = { projection: { externalId: 1, emailKey: 1 }, batchSize: AT_ONCE };
-  const docs = await store.learners.find({ externalId: { $in: ids } }, options).toArray();
-  return new Map(
-    docs.map(({ _id: id, externalId, emailKey }) => [externalId as ExternalId, { id, ...(emailKey && { emailKey }) }]),
-  );
+  for (let at = 0; at < ids.length; at += 5_000) {
+    const docs = store.learners.find({ externalId: { $in: ids.slice(at, at + 5_000) } }, options);
+    for (const { _id: id, externalId, emailKey } of await docs.toArray())
+      found.set(externalId as ExternalId, { id, ...(emailKey && { emailKey }) });
+  }
+  return found;
 }
 
 /** Numbers of stored learners by External ID. */

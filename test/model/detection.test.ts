@@ -4,6 +4,7 @@ import type { Change } from '../../src/domain/change.ts';
 import type { GroupId, LearnerId } from '../../src/domain/ids.ts';
 import { openFeed } from '../../src/feed/reader.ts';
 import { sourceFile } from '../../src/feed/sources/file.ts';
+import { Addresses } from '../../src/run/addresses.ts';
 import { contestedEmails } from '../../src/run/emails.ts';
 import { loadTable } from '../../src/run/loadTable.ts';
 import { blankRun } from '../../src/run/manual.ts';
@@ -116,6 +117,7 @@ async function planOf(name: string, text: string, path: Path) {
   const settings = settingsOf(feed);
   const policy = policyOf(settings);
   const structure = await readStructure(store);
+  const addresses = new Addresses(store);
   const lookAgain = await learnersToLookAt(store, { feed: name, authority: 'feed' });
   const applied = feed.applied as NonNullable<FeedDoc['applied']>;
   const known = path.startsWith('fast') ? await loadTable(store, applied) : undefined;
@@ -126,8 +128,8 @@ async function planOf(name: string, text: string, path: Path) {
     hashKey: Buffer.from(applied.hashKey, 'hex'),
     known,
     lookAgain,
-    idsOf: (ids) => learnerIdsByExternalId(store, ids),
-    contested: (claims) => contestedEmails(store, claims, policy.match),
+    idsOf: (ids) => addresses.idsOf(ids),
+    contested: (claims) => contestedEmails(addresses, claims, policy.match),
     ...(path.endsWith('crowded') && { held: 2 }),
     newGroupIds: async (count) => Array.from({ length: count }, (_, one) => (9_000_000 + one) as GroupId),
   });
@@ -138,6 +140,7 @@ async function planOf(name: string, text: string, path: Path) {
   const run = { ...blankRun(await newRunId(store), 'feed', 'test', name, clock.now()), attempt: 1 };
   const plan = await planRun({
     store,
+    addresses,
     run,
     feed,
     policy,
