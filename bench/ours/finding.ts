@@ -5,6 +5,7 @@ import { loadTable } from '../../src/run/loadTable.ts';
 import { readClaims } from '../../src/run/read.ts';
 import { policyOf } from '../../src/settings/feed.ts';
 import { readFeedDoc, settingsOf } from '../../src/store/feeds.ts';
+import { externalIdsOf } from '../../src/store/learners.ts';
 import { readStructure } from '../../src/store/structure.ts';
 import type { Cast } from '../cast.ts';
 import { peakMemory } from '../measure.ts';
@@ -30,6 +31,7 @@ export async function finding(cast: Cast, { database, file }: { database: string
       known,
       lookAgain: [],
       idsOf: (ids) => new Addresses(store).idsOf(ids),
+      namesOf: (ids) => externalIdsOf(store, ids),
       newGroupIds: async () => [],
       contested: async () => [],
     });

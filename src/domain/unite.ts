@@ -69,7 +69,7 @@ export function uniteRows(rows: readonly ResolvedRow[]): United {
 /** What a row says that is a learner's only one, as nearly all are. */
 function claimOf(row: ResolvedRow): Claim {
   const { groupIds } = row;
-  const ids = groupIds.length > 1 ? [...new Set(groupIds)].sort((a, b) => a - b) : groupIds;
+  const ids = isAscending(groupIds) ? groupIds : [...new Set(groupIds)].sort((a, b) => a - b);
   const adds = row.action === 'add';
   const windows = adds && ids.length > 0 ? uniteWindows([row.window]) : [];
   const claim: Writable<Claim> = {
@@ -82,6 +82,11 @@ function claimOf(row: ResolvedRow): Claim {
   };
   if (adds) for (const key of TEXTS) if (row[key] !== undefined) claim[key] = row[key];
   return claim;
+}
+
+function isAscending(ids: readonly GroupId[]): boolean {
+  for (let at = 1; at < ids.length; at += 1) if ((ids[at - 1] as GroupId) >= (ids[at] as GroupId)) return false;
+  return true;
 }
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };

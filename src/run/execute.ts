@@ -16,13 +16,7 @@ import { reserve } from '../store/counters.ts';
 import { readErased } from '../store/erasures.ts';
 import { isDuplicateKey, isTransient } from '../store/failures.ts';
 import { readFeedDoc, readWindowOption, settingsOf } from '../store/feeds.ts';
-import {
-  externalIdsOf,
-  hasLearners,
-  learnersById,
-  learnersHeldBy,
-  learnersToLookAt,
-} from '../store/learners.ts';
+import { externalIdsOf, hasLearners, learnersById, learnersHeldBy, learnersToLookAt } from '../store/learners.ts';
 import type { Applied, FeedDoc, RejectedDoc, RunDoc } from '../store/models.ts';
 import { ofRun } from '../store/outbox.ts';
 import { endLease, lostByAllSince, moveRun, readRun, renewLease, supersedeHeld } from '../store/runs.ts';
@@ -33,7 +27,6 @@ import { dropTable, writeTable } from '../store/tables.ts';
 import { Addresses } from './addresses.ts';
 import { finishRun } from './advance.ts';
 import { contestedEmails } from './emails.ts';
-import { hidesOne } from './hidden.ts';
 import { LearnerSet } from './learnerSet.ts';
 import { loadTable } from './loadTable.ts';
 import { withNewGroups } from './newGroups.ts';
@@ -161,6 +154,7 @@ async function readAndPlan(services: Services, run: RunDoc, file: SourceFile): P
     lookAgain,
     erased: await readErased(store),
     idsOf: (ids) => addresses.idsOf(ids),
+    namesOf: (ids) => externalIdsOf(store, ids),
     contested: (claims) => (anybody ? contestedEmails(addresses, claims, policy.match) : Promise.resolve([])),
     newGroupIds: async (count) => {
       const first = count > 0 ? await newIds('groups', count) : 0;
@@ -239,14 +233,12 @@ async function readAndPlan(services: Services, run: RunDoc, file: SourceFile): P
  * something would be taken away, reads every row instead (docs/decisions/0002-row-hashes.md). `compared`: false where
  * every row was read, so that `lost` tells nothing.
  */
-export async function readSafely(
-  { store, log }: Pick<Services, 'store' | 'log'>,
+async function readSafely(
+  { log }: Pick<Services, 'log'>,
   input: ReadInput,
 ): Promise<{ reading: Reading; compared: boolean }> {
   const reading = await readClaims(input);
-  if (!input.known || reading.fewer.size === 0) return { reading, compared: true };
-  const names = await externalIdsOf(store, [...reading.fewer]);
-  if (!(await hidesOne(input.reader, input.hashKey, reading, names))) return { reading, compared: true };
+  if (!reading.hidesRow) return { reading, compared: true };
   log.warn('two rows of the feed have one hash; every row is read');
   return { reading: await readClaims({ ...input, known: undefined }), compared: false };
 }

@@ -3,7 +3,7 @@ import type { ExternalId, GroupId, LearnerId } from '../domain/ids.ts';
 import type { FeedPolicy } from '../domain/policy.ts';
 import type { Structure } from '../domain/structure.ts';
 import { type ResolvedRow, uniteRows } from '../domain/unite.ts';
-import type { FeedReader } from '../feed/reader.ts';
+import type { ChunkOfRows, FeedReader } from '../feed/reader.ts';
 import { RowCopies } from '../feed/rows/copies.ts';
 import { IN_DOUBT, MOST_IN_DOUBT, NEW_ROW, type RowMatcher } from '../feed/rows/matcher.ts';
 import type { Rows } from '../feed/rows/rows.ts';
@@ -12,6 +12,7 @@ import type { ErasedPeople } from '../store/erasures.ts';
 import { chunks } from './chunks.ts';
 import { Crowd, type Named } from './crowd.ts';
 import { GroupsToMake, type NewGroup } from './groupsToMake.ts';
+import { HiddenRows } from './hidden.ts';
 import { LearnerSet } from './learnerSet.ts';
 import { RowMap } from './rowMap.ts';
 
@@ -27,6 +28,8 @@ export interface ReadInput {
   readonly lookAgain: readonly LearnerId[];
   /** Stored learners by External ID, as far as there are any. */
   readonly idsOf: (ids: readonly ExternalId[]) => Promise<ReadonlyMap<ExternalId, LearnerId>>;
+  /** External IDs of learners. */
+  readonly namesOf: (ids: readonly LearnerId[]) => Promise<ReadonlyMap<ExternalId, LearnerId>>;
   /** Gives out ids for groups that the feed makes (R19). */
   readonly newGroupIds: (count: number) => Promise<GroupId[]>;
   /** Learners whose claims must be judged together, since one asks for the e-mail address of the other (R12). */
@@ -59,8 +62,8 @@ export interface Reading {
   readonly marked: LearnerSet;
   /** Rows that the last applied run had not, as far as there are few of them. */
   readonly copies: RowCopies | undefined;
-  /** Those of `lost` of whom fewer rows have come than gone: the only ones from whom something may be taken away. */
-  readonly fewer: LearnerSet;
+  /** A row of somebody from whom something may be taken away was taken for another's, as their hashes are the same. */
+  readonly hidesRow: boolean;
   readonly newGroups: ReadonlyMap<GroupId, NewGroup>;
   /** Hash and learner of each data row; rows of new claims have no learner yet. */
   readonly rowMap: RowMap;
@@ -130,7 +133,7 @@ class Claiming {
       if (known?.isMark(at)) marked.add(learner);
     }
     const lost = new LearnerSet(gone.keys());
-    if (knownRows > 0) await this.#readDirty(lost, gone);
+    const hidesRow = knownRows > 0 && (await this.#readDirty(lost, gone));
     const marks = this.#crowd?.gathered();
     if (marks) await this.#readAgain(marks, (claims) => this.#keep(claims));
 
@@ -149,7 +152,7 @@ class Claiming {
       nearlyAsBefore: known !== undefined && NEARLY * (this.#read - knownRows + lost.size) <= this.#read,
       marked,
       copies: this.#copies,
-      fewer: new LearnerSet(gone.keys()),
+      hidesRow,
       newGroups,
       rowMap: this.#rowMap,
       firstRow: this.#first,
@@ -284,28 +287,41 @@ class Claiming {
     for (const id of (await this.#in.idsOf(named)).values()) this.#dirty.add(id);
   }
 
-  /** Known rows of learners at whom to look: a learner's claim is the union of all of his rows. */
-  async #readDirty(lost: LearnerSet, gone: Map<LearnerId, number>): Promise<void> {
+  /**
+   * Known rows of learners at whom to look: a learner's claim is the union of all of his rows. Returns whether a row is
+   * hidden of those of whom fewer rows have come than gone, the only ones from whom something may be taken away.
+   */
+  async #readDirty(lost: LearnerSet, gone: ReadonlyMap<LearnerId, number>): Promise<boolean> {
+    const { reader, idsOf, namesOf } = this.#in;
     const dirty = this.#dirty;
     for (const id of lost) dirty.add(id);
+    const fewer = new Set(gone.keys());
     const named = [...this.#byLearner.keys(), ...this.#rejections.flatMap(({ externalId }) => externalId ?? [])];
-    for (const [externalId, id] of await this.#in.idsOf(named)) {
+    for (const [externalId, id] of await idsOf(named)) {
       dirty.add(id);
-      if ((this.#byLearner.get(externalId)?.length ?? 0) >= (gone.get(id) ?? 0)) gone.delete(id);
+      if ((this.#byLearner.get(externalId)?.length ?? 0) >= (gone.get(id) ?? 0)) fewer.delete(id);
     }
+    const names = fewer.size > 0 ? await namesOf([...fewer]) : new Map<ExternalId, LearnerId>();
     const wanted = otherRows(this.#rowMap, dirty);
-    if (!wanted) return;
-    this.#repeated -= forget(this.#rowMap, wanted);
-    await this.#readAgain(wanted, (claims, rejections) => this.#take([...rejections, ...claims]));
+    if (wanted) this.#repeated -= forget(this.#rowMap, wanted);
+    else if (names.size === 0) return false;
+    const hidden = new HiddenRows(reader, this.#rowMap, this.#first, names);
+    const look = names.size > 0 ? (chunk: ChunkOfRows) => hidden.look(chunk) : undefined;
+    await this.#readAgain(wanted, (claims, rejections) => this.#take([...rejections, ...claims]), look);
+    return hidden.found;
   }
 
-  /** Reads the file once more and parses the rows that are marked with 1. */
+  /** Reads the file once more and parses the rows that are marked with 1. `look`: sees every chunk before. */
   async #readAgain(
-    marks: Uint8Array,
+    marks: Uint8Array | undefined,
     take: (claims: RowClaim[], rejections: Rejection[]) => Promise<void> | void,
+    look?: (chunk: ChunkOfRows) => void,
   ): Promise<void> {
     const { reader, hashKey } = this.#in;
-    for await (const { rows, firstRow } of reader.rows(hashKey)) {
+    for await (const chunk of reader.rows(hashKey)) {
+      look?.(chunk);
+      if (!marks) continue;
+      const { rows, firstRow } = chunk;
       const chosen: number[] = [];
       for (let at = 0; at < rows.count; at += 1) if (marks[firstRow - this.#first + at] === 1) chosen.push(at);
       for (const some of chunks(chosen, AT_ONCE)) {

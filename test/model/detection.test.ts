@@ -15,7 +15,7 @@ import { attemptOf } from '../../src/run/start.ts';
 import { policyOf } from '../../src/settings/feed.ts';
 import { newRunId } from '../../src/store/counters.ts';
 import { readFeedDoc, settingsOf } from '../../src/store/feeds.ts';
-import { learnerIdsByExternalId, learnersHeldBy, learnersToLookAt } from '../../src/store/learners.ts';
+import { externalIdsOf, learnerIdsByExternalId, learnersHeldBy, learnersToLookAt } from '../../src/store/learners.ts';
 import type { FeedDoc } from '../../src/store/models.ts';
 import { readStructure } from '../../src/store/structure.ts';
 import { COMPANY, useMuster } from '../harness.ts';
@@ -129,6 +129,7 @@ async function planOf(name: string, text: string, path: Path) {
     known,
     lookAgain,
     idsOf: (ids) => addresses.idsOf(ids),
+    namesOf: (ids) => externalIdsOf(store, ids),
     contested: (claims) => contestedEmails(addresses, claims, policy.match),
     ...(path.endsWith('crowded') && { held: 2 }),
     newGroupIds: async (count) => Array.from({ length: count }, (_, one) => (9_000_000 + one) as GroupId),
