@@ -21,7 +21,6 @@ export interface Layout {
 
 const CANDIDATES = [',', ';', '\t', '|'] as const;
 const LOOKED_AT = 100;
-const NO_KEY = new Uint8Array(16);
 
 /**
  * Finds delimiter and header in a file's first bytes, which are free of a byte order mark and can be split. Throws
@@ -40,7 +39,7 @@ export function layoutOf(
     settings.format.delimiter === 'auto'
       ? delimiterOf(decode(sample, encoding), whole, needed)
       : settings.format.delimiter;
-  const splitter = createSplitter({ delimiter: delimiter.charCodeAt(0), key: NO_KEY });
+  const splitter = createSplitter({ delimiter: delimiter.charCodeAt(0) });
   const rows = splitter.push(sample);
   const first = Array.from({ length: rows.count }, (_, row) => row).find((row) => rows.end[row] !== rows.start[row]);
   if (first === undefined) {

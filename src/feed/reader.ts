@@ -60,14 +60,14 @@ export class FeedReader {
   }
 
   /**
-   * All data rows, the header left out. `key`: of the row hashes, 16 bytes. What was yielded counts only once the
+   * All data rows, the header left out. `key`: of the row hashes, 16 bytes; without it there are none. What was yielded counts only once the
    * iteration has ended by itself: at the end it throws BrokenOff where the file ends within quotes, within a
    * character, or in a last row without line end that has too few columns; SourceChanged where the file is not what
    * it was; WrongEncoding where a byte is no UTF-8. A cut within the last cell of a row cannot be told from a file
    * without a last line end; a cut that loses more than that last row shows in the guard's `rowsPercent`. What one
    * iteration to the end has proven of the bytes, later ones do not prove again.
    */
-  async *rows(key: Uint8Array): AsyncGenerator<ChunkOfRows, void, undefined> {
+  async *rows(key?: Uint8Array): AsyncGenerator<ChunkOfRows, void, undefined> {
     const { delimiter, encoding, headerRow } = this.layout;
     const splitter = createSplitter({ delimiter: delimiter.charCodeAt(0), key });
     const hash = this.#sha256 === undefined ? createHash('sha256') : undefined;

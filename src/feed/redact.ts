@@ -44,11 +44,9 @@ export async function redactFeed(file: SourceFile, settings: FeedSettings, their
   return found;
 }
 
-const NO_KEY = new Uint8Array(16);
-
 /** The rows of all others in the file's own bytes, chunk by chunk, and how many were left out. */
 async function* others(reader: FeedReader, theirs: Theirs): AsyncGenerator<{ kept: Uint8Array[]; taken: number }> {
-  for await (const { rows, firstRow } of reader.rows(NO_KEY)) {
+  for await (const { rows, firstRow } of reader.rows()) {
     const all = Array.from({ length: rows.count }, (_, at) => at);
     const out = await theirs(reader.parse(rows, all, firstRow));
     yield {

@@ -180,7 +180,7 @@ async function readAndPlan(services: Services, run: RunDoc, file: SourceFile): P
     newLearnerIds: (count) => newIds('learners', count),
     now: planStart,
   });
-  await storeRejected(services, run, reader, hashKey, reading, plan.rejections);
+  await storeRejected(services, run, reader, reading, plan.rejections);
   const tableId = `${run._id}-${run.attempt}`;
   const packs = !run.preview && policy.mode === 'full';
   const last = applied && lookAgain.length === 0 && servesAgain(settings, reading, plan) ? applied : undefined;
@@ -450,7 +450,6 @@ async function storeRejected(
   { store }: Services,
   run: RunDoc,
   reader: FeedReader,
-  key: Uint8Array,
   { copies }: Reading,
   rejections: readonly Rejection[],
 ): Promise<void> {
@@ -469,7 +468,7 @@ async function storeRejected(
     }),
   );
   if (byRow.size === 0) return;
-  for await (const { rows, firstRow } of reader.rows(key)) {
+  for await (const { rows, firstRow } of reader.rows()) {
     const docs = [];
     for (let at = 0; at < rows.count; at += 1) {
       const rejection = byRow.get(firstRow + at);

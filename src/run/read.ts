@@ -317,8 +317,8 @@ class Claiming {
     take: (claims: RowClaim[], rejections: Rejection[]) => Promise<void> | void,
     look?: (chunk: ChunkOfRows) => void,
   ): Promise<void> {
-    const { reader, hashKey } = this.#in;
-    for await (const chunk of reader.rows(hashKey)) {
+    const { reader } = this.#in;
+    for await (const chunk of reader.rows()) {
       look?.(chunk);
       if (!marks) continue;
       const { rows, firstRow } = chunk;
@@ -361,8 +361,8 @@ class Claiming {
   ): AsyncGenerator<Claim[], void, undefined> {
     const crowd = this.#crowd;
     if (!crowd) return;
-    const { reader, hashKey } = this.#in;
-    for await (const { rows, firstRow } of reader.rows(hashKey)) {
+    const { reader } = this.#in;
+    for await (const { rows, firstRow } of reader.rows()) {
       const chosen: number[] = [];
       for (let at = 0; at < rows.count; at += 1) {
         const place = firstRow - this.#first + at;

@@ -7,16 +7,16 @@ const QUOTE = 0x22;
 /** The hash reads whole groups of 16 bytes. */
 const OVERREAD = 16;
 
-/** The reference kernel. `key` as of `schedule`. */
+/** The reference kernel. `key` as of `schedule`; without one, rows are not hashed. */
 export class PlainKernel implements Kernel {
   readonly #delimiter: number;
-  readonly #hash: RowHash;
+  readonly #hash: RowHash | undefined;
   #arena: Arena = arenaOf(0, 0);
   #view = new DataView(this.#arena.input.buffer);
 
-  constructor(delimiter: number, key: Uint32Array) {
+  constructor(delimiter: number, key: Uint32Array | undefined) {
     this.#delimiter = delimiter;
-    this.#hash = new RowHash(key);
+    this.#hash = key && new RowHash(key);
   }
 
   arena(bytes: number, rows: number): Arena {
@@ -77,11 +77,13 @@ export class PlainKernel implements Kernel {
 
   #row(row: number, start: number, end: number): void {
     const { start: starts, end: ends, hashLow, hashHigh } = this.#arena;
-    this.#hash.digest(this.#view, start, end);
     starts[row] = start;
     ends[row] = end;
-    hashLow[row] = this.#hash.low;
-    hashHigh[row] = this.#hash.high;
+    const hash = this.#hash;
+    if (!hash) return;
+    hash.digest(this.#view, start, end);
+    hashLow[row] = hash.low;
+    hashHigh[row] = hash.high;
   }
 }
 

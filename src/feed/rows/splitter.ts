@@ -18,7 +18,7 @@ export function createSplitter(options: SplitterOptions, kernel?: 'wasm' | 'plai
   const { delimiter } = options;
   const reserved = RESERVED.get(delimiter);
   if (reserved) throw new RangeError(`Byte ${delimiter} is ${reserved} and cannot be the delimiter as well.`);
-  const key = schedule(options.key);
+  const key = options.key && schedule(options.key);
   const wasm = kernel === 'plain' ? undefined : WasmKernel.create(delimiter, key);
   if (kernel === 'wasm' && !wasm)
     throw new RangeError('This Node.js runs no WebAssembly with SIMD: use the plain kernel.');

@@ -1,5 +1,6 @@
 import type { Arena, Kernel } from './kernel.ts';
 import { kernelWasm } from './kernel.wasm.ts';
+import { SCHEDULE_BYTES } from './schedule.ts';
 
 const PAGE = 64 * 1024;
 /** The kernel reads up to 64 bytes at once, also at the end of its input. */
@@ -15,7 +16,15 @@ const { WebAssembly: webAssembly } = globalThis as unknown as { readonly WebAsse
 
 interface Exports {
   readonly memory: { readonly buffer: ArrayBuffer; grow(pages: number): number };
-  scan(input: number, filled: number, last: number, delimiter: number, rows: number, capacity: number): number;
+  scan(
+    input: number,
+    filled: number,
+    last: number,
+    delimiter: number,
+    rows: number,
+    capacity: number,
+    hashed: number,
+  ): number;
 }
 
 /** The compiled kernel; undefined where this Node.js has no WebAssembly with SIMD, as with `--jitless`. */
@@ -29,6 +38,7 @@ function compile(): object | undefined {
 /** The SIMD kernel, of assembly/kernel.ts. Its memory: key, state, four columns of rows, input. */
 export class WasmKernel implements Kernel {
   readonly #delimiter: number;
+  readonly #hashed: number;
   readonly #exports: Exports;
   readonly #state: number;
   readonly #columns: number;
@@ -36,21 +46,22 @@ export class WasmKernel implements Kernel {
   #bytes = 0;
   #rows = 0;
 
-  /** Undefined where WebAssembly with SIMD does not work. `key` as of `schedule`. */
-  static create(delimiter: number, key: Uint32Array): WasmKernel | undefined {
+  /** Undefined where WebAssembly with SIMD does not work. `key` as of `schedule`; without one, rows are not hashed. */
+  static create(delimiter: number, key: Uint32Array | undefined): WasmKernel | undefined {
     return (
       webAssembly && compiled && new WasmKernel(new webAssembly.Instance(compiled).exports as Exports, delimiter, key)
     );
   }
 
-  private constructor(exports: Exports, delimiter: number, key: Uint32Array) {
+  private constructor(exports: Exports, delimiter: number, key: Uint32Array | undefined) {
     this.#delimiter = delimiter;
     this.#exports = exports;
-    this.#state = key.byteLength;
+    this.#hashed = key ? 1 : 0;
+    this.#state = SCHEDULE_BYTES;
     this.#columns = aligned(this.#state + 16);
     this.#input = this.#columns;
     this.#exports.memory.grow(1);
-    new Uint32Array(this.#exports.memory.buffer).set(key);
+    if (key) new Uint32Array(this.#exports.memory.buffer).set(key);
   }
 
   arena(bytes: number, rows: number): Arena {
@@ -75,7 +86,8 @@ export class WasmKernel implements Kernel {
   }
 
   scan(filled: number, last: boolean): number {
-    return this.#exports.scan(this.#input, filled, last ? 1 : 0, this.#delimiter, this.#columns, this.#rows);
+    const [input, end, columns, rows] = [this.#input, last ? 1 : 0, this.#columns, this.#rows];
+    return this.#exports.scan(input, filled, end, this.#delimiter, columns, rows, this.#hashed);
   }
 }
 

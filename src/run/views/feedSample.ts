@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import type { Rejection, RowClaim } from '../../domain/claim.ts';
 import { openFeed } from '../../feed/reader.ts';
 import type { SourceFile } from '../../feed/sources/file.ts';
@@ -31,7 +30,7 @@ export async function sampleFeed(
   const structure = await readStructure(store);
   const reader = await openFeed(file, settings);
   const found: (RowClaim | Rejection)[] = [];
-  for await (const { rows, firstRow } of reader.rows(randomBytes(16))) {
+  for await (const { rows, firstRow } of reader.rows()) {
     const indexes = Array.from({ length: Math.min(rows.count, count - found.length + 100) }, (_, at) => at);
     found.push(...reader.parse(rows, indexes, firstRow));
     if (found.length >= count) break;

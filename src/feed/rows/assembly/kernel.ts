@@ -12,8 +12,19 @@ const LF: u32 = 0x0a;
 const CR: u32 = 0x0d;
 const QUOTE: u32 = 0x22;
 
-/** Writes start, end and the two halves of the hash into four arrays of `capacity` words at `rows`; the rows found. */
-export function scan(input: usize, filled: usize, last: bool, delimiter: u32, rows: usize, capacity: usize): u32 {
+/**
+ * Writes start, end and, where rows are `hashed`, the two halves of the hash into four arrays of `capacity` words at
+ * `rows`; the rows found.
+ */
+export function scan(
+  input: usize,
+  filled: usize,
+  last: bool,
+  delimiter: u32,
+  rows: usize,
+  capacity: usize,
+  hashed: bool,
+): u32 {
   let rowStart: usize = load<u32>(STATE);
   let at: usize = load<u32>(STATE, 4);
   let quoted: bool = load<u32>(STATE, 8) == 1;
@@ -43,7 +54,7 @@ export function scan(input: usize, filled: usize, last: bool, delimiter: u32, ro
         if (byte == LF && afterCr && here == rowStart) {
           afterCr = false;
         } else {
-          write(row, capacity, input, rowStart, here);
+          write(row, capacity, input, rowStart, here, hashed);
           row += 4;
           afterCr = byte == CR;
         }
@@ -53,7 +64,7 @@ export function scan(input: usize, filled: usize, last: bool, delimiter: u32, ro
     at = max(at, min(base + 64, stop));
   }
   if (last && filled > rowStart) {
-    write(row, capacity, input, rowStart, filled);
+    write(row, capacity, input, rowStart, filled, hashed);
     row += 4;
     rowStart = filled;
   }
@@ -84,10 +95,11 @@ function special(at: usize): u32 {
   );
 }
 
-function write(row: usize, capacity: usize, input: usize, start: usize, end: usize): void {
+function write(row: usize, capacity: usize, input: usize, start: usize, end: usize, hashed: bool): void {
   const column = capacity << 2;
   store<u32>(row, start);
   store<u32>(row + column, end);
+  if (!hashed) return;
   const hash = digest(input + start, end - start);
   store<u32>(row + 2 * column, <u32>hash);
   store<u32>(row + 3 * column, <u32>(hash >> 32));

@@ -126,6 +126,15 @@ describe.each(kernels)('the %s kernel', (kernel) => {
     expect(new Set([...mine, ...theirs]).size).toBe(6);
     expect([...mine, ...theirs]).not.toContain('0/0');
   });
+
+  test('without a key, the rows are the same', () =>
+    fc.assert(
+      fc.property(texts(40), fc.integer({ min: 1, max: 70 }), (text, size) => {
+        const placed = (one: { rows: Row[] }) => ({ ...one, rows: one.rows.map(({ hash: _, ...row }) => row) });
+        const bare = read(createSplitter({ delimiter: 0x2c }, kernel), text, [size]);
+        expect(placed(bare)).toEqual(placed(read(createSplitter(options, kernel), text, [size])));
+      }),
+    ));
 });
 
 test('both kernels agree on random bytes, with any delimiter', () =>
