@@ -32,6 +32,18 @@ export class BrokenOff extends MusterError {
   }
 }
 
+/** So many rows are rejected that the file is none of this feed's, or is mapped wrongly. `first`: one of them. */
+export class TooManyRejected extends MusterError {
+  readonly code = 'too-many-rejected';
+
+  constructor(name: string, most: number, first: { readonly row: number; readonly message: string }) {
+    super(
+      `More than ${most} rows of ${name} are rejected, for example row ${first.row}: ${first.message} ` +
+        "Nothing was changed. Look whether this is the feed's file, and whether the feed maps its columns and values as they are.",
+    );
+  }
+}
+
 /** The bytes are not text in the encoding that the file was taken to have. */
 export class WrongEncoding extends MusterError {
   readonly code = 'wrong-encoding';

@@ -33,6 +33,7 @@ export async function openFeed(file: SourceFile, settings: FeedSettings): Promis
 
 /** Reads a feed's rows in one pass, and parses those that it is asked for. */
 export class FeedReader {
+  readonly name: string;
   readonly layout: Layout;
   readonly bytes: number;
   /** Place of the column with the learner's External ID. */
@@ -45,6 +46,7 @@ export class FeedReader {
 
   constructor(file: SourceFile, layout: Layout, settings: FeedSettings) {
     this.#file = file;
+    this.name = file.name;
     this.bytes = file.bytes;
     this.#chunk = Math.min(CHUNK, file.bytes + 1);
     this.layout = layout;

@@ -25,6 +25,7 @@ import { losingGroups } from './losingGroups.ts';
 import { countEvent, NO_SUBSCRIPTIONS, type Outcome, type Problem, type SubscriptionCounts } from './outcome.ts';
 import { PlanWriter } from './planWriter.ts';
 import { claimsOf, type Reading } from './read.ts';
+import { Rejections } from './rejections.ts';
 import { simulate } from './simulate.ts';
 import { Tally } from './tally.ts';
 
@@ -66,7 +67,7 @@ class Planning {
   readonly #in: PlanRunInput;
   readonly #writer: PlanWriter;
   readonly #tally: Tally;
-  readonly #rejections: Rejection[];
+  readonly #rejections: Rejections;
   readonly #protectedIds = new Set<ExternalId>();
   readonly #protectedEmails = new Set<string>();
   readonly #protectedGroups = new Set<GroupId>();
@@ -88,12 +89,12 @@ class Planning {
     this.#in = input;
     this.#writer = new PlanWriter(input.store, input.run._id, input.run.attempt);
     this.#tally = new Tally(input.policy.feed);
-    this.#rejections = [...input.reading.rejections];
+    this.#rejections = new Rejections(input.run.source.name, input.reading.rejections);
   }
 
   async run(): Promise<RunPlan> {
     const { reading, addresses, policy, structure } = this.#in;
-    for (const rejection of this.#rejections) this.#protect(rejection);
+    for (const rejection of this.#rejections.list) this.#protect(rejection);
     if (policy.unknownLearner === 'reject') await this.#refuseUnknown();
     const { rejections, releases } = await refuseEmails(
       addresses,
@@ -105,7 +106,7 @@ class Planning {
         return email && (email.after ?? '');
       },
     );
-    this.#rejections.push(...rejections);
+    this.#rejections.add(rejections);
     for (const rejection of rejections) this.#protect(rejection);
     for (let at = 0; at < reading.rowMap.length; at += 1) {
       const learner = reading.rowMap.learner(at);
@@ -225,7 +226,7 @@ class Planning {
         : ' Add the learner, or set `unknownLearner: create`.';
       const message = `No learner has the External ID ${claim.externalId}; the row was not used and takes nothing away.${hint}`;
       const rejected = rejectClaim(claim, 'unknown-learner', message, this.#in.structure);
-      this.#rejections.push(...rejected);
+      this.#rejections.add(rejected);
       for (const rejection of rejected) this.#protect(match ? { ...rejection, externalId: match } : rejection);
     }
   }
@@ -291,7 +292,7 @@ class Planning {
     const { store, reading, feed, policy, now, run } = this.#in;
     const tally = this.#tally;
     const held = feed?.held ?? { learners: 0, memberships: 0 };
-    const rejectedRows = new Set(this.#rejections.map(({ row }) => row)).size;
+    const rejectedRows = new Set(this.#rejections.list.map(({ row }) => row)).size;
     const removals = tally.removed > 0 || tally.deactivated > 0;
     const groups = await losingGroups(store, this.#in.structure, tally);
     const allFeeds = await lostByAllSince(store, new Date(now.getTime() - DAY));
@@ -310,7 +311,7 @@ class Planning {
         rows: {
           read: reading.rows.read,
           rejected: rejectedRows,
-          unrecognised: this.#rejections.filter(({ externalId, email }) => !externalId && !email).length,
+          unrecognised: this.#rejections.list.filter(({ externalId, email }) => !externalId && !email).length,
         },
         lastRows: feed?.applied?.rows ?? null,
         delta: policy.mode === 'delta',
@@ -332,7 +333,7 @@ class Planning {
     const nothing = this.#writer.batches === 0 && reading.newGroups.size === 0;
     const heldLearners = policy.mode === 'full' ? named - this.#left.size + this.#unnamed : held.learners + tally.held;
     return {
-      rejections: this.#rejections,
+      rejections: this.#rejections.list,
       outcome: {
         noChange: nothing,
         rows: {
@@ -352,7 +353,7 @@ class Planning {
         ...(run.preview && { subscriptions: this.#subscriptions }),
         guard: { held: breaches.length > 0, breaches },
         protected: { learners: this.#shielded.size, groups: this.#protectedGroups.size },
-        problems: problemsOf(this.#rejections, this.#swapped, reading.erased),
+        problems: problemsOf(this.#rejections.list, this.#swapped, reading.erased),
         lost: tally.lost,
         held: { learners: heldLearners, memberships: tally.added - tally.removed },
         named,

@@ -14,6 +14,7 @@ import { Crowd, type Named } from './crowd.ts';
 import { GroupsToMake, type NewGroup } from './groupsToMake.ts';
 import { HiddenRows } from './hidden.ts';
 import { LearnerSet } from './learnerSet.ts';
+import { Rejections } from './rejections.ts';
 import { RowMap } from './rowMap.ts';
 
 export interface ReadInput {
@@ -98,7 +99,7 @@ export function readClaims(input: ReadInput): Promise<Reading> {
 
 class Claiming {
   readonly #in: ReadInput;
-  readonly #rejections: Rejection[] = [];
+  readonly #rejections: Rejections;
   readonly #groups: GroupsToMake;
   /** All rows so far, by learner; only those to be gathered where there is a crowd. */
   readonly #byLearner = new Map<ExternalId, RowClaim[]>();
@@ -116,6 +117,7 @@ class Claiming {
   constructor(input: ReadInput) {
     this.#in = input;
     this.#most = input.held ?? HELD;
+    this.#rejections = new Rejections(input.reader.name);
     this.#groups = new GroupsToMake(input.policy, input.structure);
     this.#dirty = new LearnerSet(input.lookAgain);
   }
@@ -146,7 +148,7 @@ class Claiming {
       rows: { read: this.#read, repeated: this.#repeated },
       claims,
       alone: () => this.#alone(marks, groupIds),
-      rejections: this.#rejections,
+      rejections: this.#rejections.list,
       erased: this.#erased.size,
       lost,
       nearlyAsBefore: known !== undefined && NEARLY * (this.#read - knownRows + lost.size) <= this.#read,
@@ -248,11 +250,8 @@ class Claiming {
   }
 
   async #take(results: readonly (RowClaim | Rejection)[]): Promise<void> {
-    const claims: RowClaim[] = [];
-    for (const result of results) {
-      if ('code' in result) this.#rejections.push(result);
-      else claims.push(result);
-    }
+    const claims = results.filter((result): result is RowClaim => !('code' in result));
+    this.#rejections.add(results.filter((result): result is Rejection => 'code' in result));
     if (this.#crowd) return this.#join(this.#crowd, claims);
     this.#keep(claims);
     this.#held += claims.length;
@@ -276,7 +275,7 @@ class Claiming {
   async #join(crowd: Crowd, claims: readonly RowClaim[]): Promise<void> {
     const usable = claims.filter((claim): claim is RowClaim & Named => {
       const rejection = this.#groups.refuse(claim);
-      if (rejection) this.#rejections.push(rejection);
+      if (rejection) this.#rejections.add([rejection]);
       else this.#groups.add(claim);
       return !rejection;
     });
@@ -296,7 +295,7 @@ class Claiming {
     const dirty = this.#dirty;
     for (const id of lost) dirty.add(id);
     const fewer = new Set(gone.keys());
-    const named = [...this.#byLearner.keys(), ...this.#rejections.flatMap(({ externalId }) => externalId ?? [])];
+    const named = [...this.#byLearner.keys(), ...this.#rejections.list.flatMap(({ externalId }) => externalId ?? [])];
     for (const [externalId, id] of await idsOf(named)) {
       dirty.add(id);
       if ((this.#byLearner.get(externalId)?.length ?? 0) >= (gone.get(id) ?? 0)) fewer.delete(id);
@@ -342,11 +341,11 @@ class Claiming {
       const resolved: ResolvedRow[] = [];
       for (const row of rowClaims) {
         const rejection = this.#groups.refuse(row);
-        if (rejection) this.#rejections.push(rejection);
+        if (rejection) this.#rejections.add([rejection]);
         else resolved.push(this.#resolved(row, groupIds));
       }
       const united = uniteRows(resolved);
-      this.#rejections.push(...united.rejections);
+      this.#rejections.add(united.rejections);
       this.#repeated += united.repeated.length;
       for (const row of united.repeated) this.#rowMap.setFlags(row - this.#first, REPEATED);
       if (united.claim) claims.set(externalId, united.claim);

@@ -55,3 +55,16 @@ describe('nights of one feed', () => {
     expect(await muster.subscriptions('002')).toEqual(['safety: expired', 'sales: expired', 'welcome: expired']);
   });
 });
+
+test('R15 R16: a file of which masses of rows are rejected is not used, and the error names one of them', async () => {
+  const header = 'EmployeeID,Mail,FirstName,LastName,Status,Groups\n';
+  expect(await muster.import(`${header}001,a@x.org,Ann,Lee,A,sector-a\n`, { approve: true })).toMatchObject({
+    state: 'completed',
+  });
+  const report = await muster.import(header + '1,,,,?,\n'.repeat(250_001), { approve: true });
+  expect(report).toMatchObject({ state: 'failed', error: { code: 'too-many-rejected' } });
+  expect((report.error as { message: string }).message).toMatch(
+    /^More than 250000 rows of .* are rejected, for example row 2: .*Nothing was changed\. Look whether/,
+  );
+  expect(await muster.memberships('001')).toEqual(['sector-a: hr']);
+});
