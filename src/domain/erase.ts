@@ -5,7 +5,7 @@ import { type ExternalId, emailKey, type LearnerId } from './ids.ts';
 export interface Person {
   /** The learner's number, and those that plans had foreseen. */
   readonly learners: readonly LearnerId[];
-  /** All that the person ever had. */
+  /** All that the person ever had, without those that somebody else holds by now. */
   readonly externalIds: readonly ExternalId[];
   /** In lower case; without those that somebody else holds by now. */
   readonly emails: readonly string[];

@@ -199,7 +199,9 @@ export async function settleNew(
   const settlements = learners.map(({ id: learner, memberships }) =>
     settle({ learner, memberships, held: undefined, structure, now, kind: 'subscribe', endings: [], windowOption }),
   );
-  await writeSettlements(store, session, settlements, new Map(), { run, now, retainUntil: undefined });
+  // Nobody can settle beside this whom nobody can see yet: who is given nothing needs no document.
+  const given = settlements.filter(({ changed }) => changed);
+  await writeSettlements(store, session, given, new Map(), { run, now, retainUntil: undefined });
   return settlements;
 }
 

@@ -57,7 +57,7 @@ export async function finishRun(services: Services, run: RunDoc): Promise<boolea
       unset: ['working', 'lease'],
       session,
     });
-    if (done && outcome && run.kind === 'undo') await finishUndo(services, session, run, outcome);
+    if (done && outcome && run.kind === 'undo') await dropEmptiedGroups(services, session, run, outcome.emptied ?? []);
     if (!done || !outcome || run.kind !== 'feed' || run.feed === null) return done;
     if (run.mode === 'full') await supersedeSetAside(store, run, outcome.readAt, session);
     const { learners, memberships } = outcome.held;
@@ -73,16 +73,6 @@ export async function finishRun(services: Services, run: RunDoc): Promise<boolea
   });
   if (moved && outcome && run.kind === 'feed' && run.feed !== null) await tidy(services, run.feed, outcome);
   return moved;
-}
-
-/** What the feed holds after an undo, and the groups that are as empty again as before the run that made them. */
-async function finishUndo(services: Services, session: Session, run: RunDoc, outcome: Outcome): Promise<void> {
-  const { learners, memberships } = outcome.held;
-  if (run.feed !== null) {
-    const held = { 'held.learners': learners, 'held.memberships': memberships };
-    await services.store.feeds.updateOne({ _id: run.feed }, { $inc: held }, { session });
-  }
-  await dropEmptiedGroups(services, session, run, outcome.emptied ?? []);
 }
 
 /** Sums up a run once more, that has ended: a set-aside operation of it has succeeded since. */

@@ -5,7 +5,7 @@ import type { Learner } from '../domain/learner.ts';
 import { recordAudit } from '../store/auditChain.ts';
 import { newRunId } from '../store/counters.ts';
 import { keysOf, liftKeys, readSecret } from '../store/erasures.ts';
-import { learnersByEmail, learnersById } from '../store/learners.ts';
+import { learnersByEmail, learnersByExternalId, learnersById } from '../store/learners.ts';
 import type { ErasureDoc, RunDoc } from '../store/models.ts';
 import { insertEnded } from '../store/runs.ts';
 import type { Services } from '../store/services.ts';
@@ -192,7 +192,7 @@ async function forgetAgain(store: Store, { externalIds }: Person): Promise<void>
   }
 }
 
-/** All that the person was ever called, by what is stored and by the audit. */
+/** All that the person was ever called, by what is stored and by the audit, and that nobody else is called by now. */
 export async function personOf(store: Store, learner: Learner): Promise<Person> {
   const learners = new Set([learner.id]);
   const externalIds = new Set<ExternalId>(learner.externalId ? [learner.externalId] : []);
@@ -212,6 +212,8 @@ export async function personOf(store: Store, learner: Learner): Promise<Person> 
   }
   for (const [email, holder] of await learnersByEmail(store, [...emails]))
     if (holder.id !== learner.id) emails.delete(email);
+  for (const [externalId, holder] of await learnersByExternalId(store, [...externalIds]))
+    if (holder.id !== learner.id) externalIds.delete(externalId);
   return { learners: [...learners], externalIds: [...externalIds], emails: [...emails] };
 }
 

@@ -3,8 +3,8 @@ import type { Learner } from '../domain/learner.ts';
 import type { Session, Store } from '../store/store.ts';
 
 /**
- * What changes by hand do to the counts of what each feed holds, which the guard's percentages are of. A feed's own
- * run counts for itself, when it ends.
+ * What changes by hand and undos do to the counts of what each feed holds, which the guard's percentages are of. A
+ * feed's own run counts for itself, when it ends.
  */
 export class HeldByFeeds {
   readonly #differences = new Map<SourceName, { learners: number; memberships: number }>();

@@ -29,7 +29,7 @@ export interface Outcome {
   readonly problems: readonly Problem[];
   /** Memberships lost, for the limits that sum over time. */
   readonly lost: number;
-  /** What the feed holds afterwards: learners in all, memberships as a difference. */
+  /** What the feed holds afterwards: learners in all, memberships as a difference. Absent for an undo, which counts as it is applied. */
   readonly held: { learners: number; memberships: number };
   /** Stored learners whom the file names, those included of whom it says that they have left. */
   readonly named?: number;

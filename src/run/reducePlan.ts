@@ -96,7 +96,9 @@ class Reducing {
           unchanged: unchangedBefore - removed - windows,
         },
         lost,
-        held: { learners: outcome.held.learners + left - created, memberships: added - removed },
+        ...(outcome.held && {
+          held: { learners: outcome.held.learners + left - created, memberships: added - removed },
+        }),
         newGroups,
         releases: outcome.releases.filter((release) => !this.#kept.has(release.emailKey)),
         ...(outcome.applied && { applied: await this.#applied(outcome, newGroups.length) }),

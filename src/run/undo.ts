@@ -89,7 +89,6 @@ class Undoing {
   #batches = 0;
   #changes = 0;
   #overtaken = 0;
-  #lostHold = 0;
 
   constructor(services: Services, run: RunDoc, id: RunId) {
     this.#services = services;
@@ -164,10 +163,7 @@ class Undoing {
       if (back) undone.push(back);
     }
     const possible = await this.#withoutTakenEmails(undone, overtaken);
-    for (const change of possible) {
-      this.#tally.add(change, live.get(change.learner));
-      if (change.hold && !change.hold.after) this.#lostHold += 1;
-    }
+    for (const change of possible) this.#tally.add(change, live.get(change.learner));
     const restores = ids.flatMap((id) => this.#restores.get(id) ?? []);
     for (const { learner } of restores) this.#restores.delete(learner);
     await this.#write(possible, restores, overtaken);
@@ -275,7 +271,6 @@ class Undoing {
       guard: { held: breaches.length > 0, breaches },
       problems: this.#overtaken > 0 ? [overtaken] : [],
       lost: tally.lost,
-      held: { learners: -this.#lostHold, memberships: added - removed },
       newGroups: [],
       releases: this.#releases,
       feedRevision: feed?.revision ?? 0,

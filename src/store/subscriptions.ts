@@ -40,7 +40,8 @@ export interface WriteSettlements {
 
 /**
  * Writes settlements and moves purged results aside, in the session's transaction. `held`: as the same transaction has
- * read it.
+ * read it. Those that change nothing are written too: of two that overlap, the later has to begin again, since what it
+ * has read is not so any more (docs/decisions/0052-settlements-conflict.md).
  */
 export async function writeSettlements(
   store: Store,
@@ -51,8 +52,7 @@ export async function writeSettlements(
 ): Promise<void> {
   const inserts: SubscriptionsDoc[] = [];
   const updates: SubscriptionsDoc[] = [];
-  for (const { learner, items, due, changed } of settlements) {
-    if (!changed) continue;
+  for (const { learner, items, due } of settlements) {
     const before = held.get(learner);
     const doc: SubscriptionsDoc = {
       _id: learner,
@@ -60,9 +60,7 @@ export async function writeSettlements(
       ...(due && { due }),
       items: [...items],
     };
-    if (!before) {
-      if (items.length > 0 || due) inserts.push(doc);
-    } else updates.push(doc);
+    (before ? updates : inserts).push(doc);
   }
   if (inserts.length > 0) await insertAll(store, 'subscriptions', inserts, session);
   if (updates.length > 0) await replaceAll(store, 'subscriptions', updates, session);

@@ -261,6 +261,37 @@ describe('Privacy: a person is erased', () => {
   });
 });
 
+describe('Privacy: an External ID that was given to somebody else', () => {
+  test('is theirs: they keep all that they have, stay importable, and the preview counts nothing of theirs', async () => {
+    const row = (id: string) => `${id},${id}@heirs.example,Hei,${id}Heir,A,sector-a`;
+    await muster.import(file(...OTHERS, row('E1')), { approve: true });
+    const first = await muster.learner('E1');
+    await editLearner(muster.context, { learner: first, set: { externalId: 'E2', email: 'e2@heirs.example' }, by });
+    await muster.import(file(...OTHERS, row('E1'), row('E2')), { approve: true });
+    const heir = await muster.learner('E1');
+    expect(heir).not.toBe(first);
+    await muster.import(file(...OTHERS, row('E2'), row('E1').replace('sector-a', 'no-such-group')));
+    const heirs = async () => ({
+      learner: await muster.store.learners.findOne({ _id: heir }),
+      subscriptions: await muster.store.subscriptions.findOne({ _id: heir }),
+      rejected: await muster.store.rejected.countDocuments(),
+    });
+    const before = await heirs();
+
+    const live = (await learnersById(muster.store, [first])).get(first);
+    expect(await tracesOf(muster.context, places(), live as never)).toMatchObject({ rejectedRows: 0 });
+    await eraseLearner(muster.context, places(), { learner: first, by });
+
+    expect(await heirs()).toEqual(before);
+    expect(await muster.store.learners.findOne({ _id: first })).toBeNull();
+    expect(await muster.import(file(...OTHERS, row('E1')), { approve: true })).toMatchObject({
+      learners: { created: 0, deactivated: 0, unchanged: 4 },
+      problems: [],
+    });
+    expect(await chain()).toEqual({ breaks: [], drift: [] });
+  });
+});
+
 describe('Privacy: an erasure that was cut short', () => {
   test('goes on where it was, and waits for runs whose plan was made before', async () => {
     await muster.import(file(...OTHERS, '900,kill@zzqq.example,Killqqx,Zoeqqx,A,sector-a'), { approve: true });

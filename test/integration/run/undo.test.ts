@@ -36,7 +36,24 @@ async function undo(run: RunId, approve = false): Promise<RunReport> {
   return reportOf(muster.store, await muster.settled(made._id));
 }
 
+/** What the feed is said to hold, which the guard's percentages are of, is what is stored. */
+async function countsWhatItHolds(): Promise<void> {
+  const { store } = muster;
+  const [memberships] = await store.learners
+    .aggregate<{ count: number }>([
+      { $unwind: '$memberships' },
+      { $match: { 'memberships.sources.source': feed } },
+      { $count: 'count' },
+    ])
+    .toArray();
+  expect((await store.feeds.findOne({ _id: feed }))?.held).toEqual({
+    learners: await store.learners.countDocuments({ holds: { $elemMatch: { feed, leftAt: { $exists: false } } } }),
+    memberships: memberships?.count ?? 0,
+  });
+}
+
 async function isWhole(): Promise<void> {
+  await countsWhatItHolds();
   expect((await verify(muster.context, { repair: false })).drift).toEqual([]);
   expect(await muster.store.outbox.countDocuments()).toBe(0);
   expect(await muster.store.setAside.countDocuments()).toBe(0);
@@ -131,9 +148,21 @@ describe('R25: a run of a feed', () => {
     await drainRun(muster.context, held._id);
     await muster.settled(held._id);
     expect(await muster.memberships(id(0))).toEqual([`sector-a: ${feed}`]);
+    await countsWhatItHolds();
     await expect(approveRun(muster.context, held._id, by)).rejects.toThrow(/not held/);
     const again = await load(...rows.map((row) => row.replace('sector-a', 'sector-b')));
     expect(again).toMatchObject({ noChange: false, memberships: { added: 30, removed: 30 } });
+  });
+
+  test('that removed is turned back, and the counts of what the feed holds are those of what is stored', async () => {
+    await load('1,sector-a', '2,sector-a;lone', '3,sector-a');
+    const run = await load('1,sector-a');
+    await countsWhatItHolds();
+    const learners = [await muster.learner(id(2))];
+    await addMembers(muster.context, { group: await muster.group('lone'), learners, by });
+    await undo(run.run);
+    expect(await muster.memberships(id(2))).toEqual([`lone: ${feed}+manual`, `sector-a: ${feed}`]);
+    await isWhole();
   });
 
   test('undone, can be undone again', async () => {
