@@ -7,7 +7,7 @@ import type { Structure } from '../domain/structure.ts';
 import { oneByOne, TRIES_TOGETHER } from '../reconcile/oneByOne.ts';
 import { auditOf, settleLearners, settleNew } from '../reconcile/settleBatch.ts';
 import { recordAudit } from '../store/auditChain.ts';
-import { insertAll, replaceAll } from '../store/bulk.ts';
+import { changeAll, type Edit, insertAll } from '../store/bulk.ts';
 import { isPermanent } from '../store/failures.ts';
 import { learnersByExternalId, learnersById, toLearnerDoc } from '../store/learners.ts';
 import type { AuditDoc, BatchDoc, BatchId, LearnerDoc, OutboxDoc, RunDoc } from '../store/models.ts';
@@ -167,7 +167,7 @@ async function writeChanges(
   const keeping = updates.filter(({ memberships }) => memberships.some(({ courses }) => courses === 'keep'));
   // What a group gives must be an active subscription before `keep` can turn it into a direct grant (R6).
   if (keeping.length > 0) await settleKeeping(services, session, run, id, keeping, 'before', alone);
-  const replacements: LearnerDoc[] = [];
+  const edits: Edit<LearnerDoc>[] = [];
   const held = new HeldByFeeds();
   for (const change of updates) {
     const before = live.get(change.learner);
@@ -178,10 +178,10 @@ async function writeChanges(
       held.add(applyChange(before, planned), applyChange(before, current));
     const after = lookAgainIfOthers(applyChange(before, current), before, run, services.clock.now());
     if (after === before) continue;
-    replacements.push(toLearnerDoc({ ...after, revision: before.revision + 1 }));
+    edits.push({ before: toLearnerDoc(before), after: toLearnerDoc({ ...after, revision: before.revision + 1 }) });
     if (run.kind !== 'feed') held.add(before, after);
   }
-  if (replacements.length > 0) await replaceAll(store, 'learners', replacements, session);
+  if (edits.length > 0) await changeAll(store, 'learners', edits, session);
   await held.write(store, session);
   if (keeping.length > 0) await settleKeeping(services, session, run, id, keeping, 'after', alone);
 }

@@ -21,19 +21,54 @@ export async function insertAll<Name extends keyof Documents>(
   await write(store, { insert: store[name].collectionName, documents, ordered: true }, session);
 }
 
+/** A document as this transaction has read it, and as it is to be. */
+export interface Edit<Doc> {
+  readonly before: Doc;
+  readonly after: Doc;
+}
+
 /**
- * Replaces documents that this transaction has read: whoever has changed one of them since makes it begin again, so that
- * nothing newer is overwritten. By `_id` alone, for which the server needs no query plan: half of its time, otherwise.
+ * Changes documents that this transaction has read: whoever has changed one of them since makes it begin again, so that
+ * nothing newer is overwritten. By `_id` alone, for which the server needs no query plan, and by what differs: half as
+ * much to send and to log, and the server looks at no index whose fields stay.
  */
-export async function replaceAll<Name extends keyof Documents>(
+export async function changeAll<Name extends 'learners' | 'subscriptions'>(
   store: Store,
   name: Name,
-  documents: readonly Documents[Name][],
+  edits: readonly Edit<Documents[Name]>[],
   session: Session,
 ): Promise<void> {
-  const updates = documents.map((document) => ({ q: { _id: document._id }, u: document }));
-  const replaced = await write(store, { update: store[name].collectionName, updates, ordered: true }, session);
-  if (replaced !== documents.length) throw new Error(`${documents.length - replaced} of the ${name} are not there.`);
+  const updates = edits.map(({ before, after }) => ({ q: { _id: before._id }, u: difference(before, after) }));
+  const found = await write(store, { update: store[name].collectionName, updates, ordered: true }, session);
+  if (found !== edits.length) throw new Error(`${edits.length - found} of the ${name} are not there.`);
+}
+
+/**
+ * The update that makes the one document the other. Values are compared by identity: what is equal, but not the same, is
+ * written once more.
+ */
+function difference(before: object, after: object): { $set?: object; $unset?: object } {
+  const set: Record<string, unknown> = {};
+  const unset: Record<string, ''> = {};
+  const old = before as Record<string, unknown>;
+  for (const [key, value] of Object.entries(after)) if (value !== old[key]) setValue(set, key, old[key], value);
+  for (const key of Object.keys(before)) if (!(key in after)) unset[key] = '';
+  return {
+    ...(Object.keys(set).length > 0 && { $set: set }),
+    ...(Object.keys(unset).length > 0 && { $unset: unset }),
+  };
+}
+
+/** Of an array that did not become shorter, the elements that differ; all of them, where those are most. */
+function setValue(set: Record<string, unknown>, key: string, old: unknown, value: unknown): void {
+  if (Array.isArray(old) && Array.isArray(value) && value.length >= old.length) {
+    const differing = value.flatMap((element, at) => (element === old[at] ? [] : [at]));
+    if (differing.length * 2 <= value.length) {
+      for (const at of differing) set[`${key}.${at}`] = value[at];
+      return;
+    }
+  }
+  set[key] = value;
 }
 
 async function write({ connection }: Store, command: object, session: Session): Promise<number> {

@@ -1,11 +1,15 @@
 import type { CourseId, LearnerId, RunId } from '../domain/ids.ts';
-import type { Settlement, Subscriptions } from '../domain/settle.ts';
-import { insertAll, replaceAll } from './bulk.ts';
+import type { Settlement, Subscription, Subscriptions } from '../domain/settle.ts';
+import { changeAll, type Edit, insertAll } from './bulk.ts';
 import type { ProgressDoc, ProgressId, PurgedDoc, SubscriptionsDoc } from './models.ts';
 import { type Session, type Store, within } from './store.ts';
 
 export function toSubscriptions({ _id, ...rest }: SubscriptionsDoc): Subscriptions {
   return { learner: _id, ...rest };
+}
+
+function toDoc({ learner, items, ...rest }: Subscriptions): SubscriptionsDoc {
+  return { _id: learner, ...rest, items: items as Subscription[] };
 }
 
 export async function readSubscriptions(
@@ -51,19 +55,15 @@ export async function writeSettlements(
   { run, now, retainUntil }: WriteSettlements,
 ): Promise<void> {
   const inserts: SubscriptionsDoc[] = [];
-  const updates: SubscriptionsDoc[] = [];
+  const edits: Edit<SubscriptionsDoc>[] = [];
   for (const { learner, items, due } of settlements) {
     const before = held.get(learner);
-    const doc: SubscriptionsDoc = {
-      _id: learner,
-      revision: (before?.revision ?? 0) + 1,
-      ...(due && { due }),
-      items: [...items],
-    };
-    (before ? updates : inserts).push(doc);
+    const doc = toDoc({ learner, revision: (before?.revision ?? 0) + 1, ...(due && { due }), items });
+    if (before) edits.push({ before: toDoc(before), after: doc });
+    else inserts.push(doc);
   }
   if (inserts.length > 0) await insertAll(store, 'subscriptions', inserts, session);
-  if (updates.length > 0) await replaceAll(store, 'subscriptions', updates, session);
+  if (edits.length > 0) await changeAll(store, 'subscriptions', edits, session);
   await purgeResults(store, session, settlements, held, { run, now, retainUntil });
 }
 
