@@ -8,7 +8,7 @@ function scenario(name: string, title: string, link: boolean): Scenario {
     title,
     goals: [{ ours: 'Muster', theirs: 'raw driver writes', figure: 'wall', most: 1.5 }],
     growth: 'Muster',
-    note: `A group of ${MOST} members, or of everybody where there are fewer. Raw driver writes: the same subscriptions documents in transactions of 1,000, and the run's own batches and audit.`,
+    note: `A group of ${MOST} members, or of everybody where there are fewer. Raw driver writes: the same subscriptions documents in transactions of 1,000, in a collection of as many as Muster's, and the run's own batches and audit.`,
     async run(stand) {
       const members = Math.min(MOST, stand.workload.rows);
       for (const turn of stand.turns(1)) {
