@@ -1,9 +1,8 @@
-import { isDeepStrictEqual } from 'node:util';
 import type { RemovalOption } from '../domain/change.ts';
 import { ChangedMeanwhile, NotFound, UsageError } from '../domain/errors.ts';
 import type { CourseId, ExternalId, GroupId } from '../domain/ids.ts';
 import { lostCourses, type SettleKind } from '../domain/settle.ts';
-import { type Group, Structure } from '../domain/structure.ts';
+import type { Group, GroupChange, Structure } from '../domain/structure.ts';
 import { auditOf, settleLearners } from '../reconcile/settleBatch.ts';
 import { recordAudit } from '../store/auditChain.ts';
 import { newRunId, reserve } from '../store/counters.ts';
@@ -17,6 +16,7 @@ import { madeSubenvironments } from '../store/subenvironments.ts';
 import { chunks } from './chunks.ts';
 import { blankRun, drainRun, eventsOf, type ManualResult } from './manual.ts';
 import { removeMembers } from './memberships.ts';
+import type { Problem } from './outcome.ts';
 import { BATCH_SIZE } from './planWriter.ts';
 import { waiting } from './start.ts';
 import { refuseUnfitId } from './unfitIds.ts';
@@ -32,11 +32,8 @@ interface StructureChange extends StructureOrder {
   /** Groups as they shall be, from the groups as they are; null = the group goes. */
   readonly groups: (now: Structure) => readonly GroupChange[];
   readonly option: RemovalOption;
-}
-
-interface GroupChange {
-  readonly id: GroupId;
-  readonly after: Group | null;
+  /** Of an undo: what it leaves as it is. */
+  readonly overtaken?: (now: Structure) => readonly Problem[];
 }
 
 /** The groups are not those any more that a change was made from: it is made again. */
@@ -49,6 +46,9 @@ class LearnerJoined extends UsageError {
   }
 }
 
+/** A change of structure changes no membership. */
+const NO_MEMBERSHIPS = { added: 0, removed: 0, changed: 0, unchanged: 0 };
+
 /** How often a change is made again where others change groups at the same time. */
 const TRIES = 50;
 
@@ -57,7 +57,7 @@ const TRIES = 50;
  * transaction; its members follow in batches, which a worker goes on with where this process is killed. `keep` grants
  * beforehand what would be lost, so that at no moment anything is.
  */
-async function changeStructure(services: Services, change: StructureChange): Promise<ManualResult> {
+export async function changeStructure(services: Services, change: StructureChange): Promise<ManualResult> {
   for (let tries = 1; ; tries += 1) {
     try {
       return await changeOnce(services, change);
@@ -71,7 +71,7 @@ async function changeOnce(services: Services, change: StructureChange): Promise<
   const { store, clock } = services;
   const before = await readStructure(store);
   const changed = change.groups(before);
-  const after = applied(before, changed);
+  const after = before.with(changed);
   const concerned = [...new Set(changed.flatMap(({ id }) => before.below(id)))];
   const lost = lostCourses(before, after, concerned);
   const gains = concerned.some((id) => after.courses(id).some((course) => !before.courses(id).includes(course)));
@@ -81,6 +81,7 @@ async function changeOnce(services: Services, change: StructureChange): Promise<
   const run: RunDoc = {
     ...blankRun(await newRunId(store), 'structure', change.by, change.why, clock.now()),
     attempt: 1,
+    report: { memberships: NO_MEMBERSHIPS, problems: change.overtaken?.(before) ?? [] },
     ...(settle && {
       spread: { groups: concerned, settle, ...(groups.length > 0 && { lost: { option: change.option, groups } }) },
     }),
@@ -93,17 +94,8 @@ async function changeOnce(services: Services, change: StructureChange): Promise<
   await spreadStructure(services, run);
   await drainRun(services, run._id);
   const events = await eventsOf(store, run._id);
-  const memberships = { added: 0, removed: 0 };
-  const report = { memberships: { ...memberships, changed: 0, unchanged: 0 }, subscriptions: events.subscriptions };
-  await store.runs.updateOne({ _id: run._id }, { $set: { report } });
-  return { run: run._id, memberships, ...events, setAside: 0 };
-}
-
-function applied(before: Structure, groups: readonly GroupChange[]): Structure {
-  const changed = new Map(groups.map(({ id, after }) => [id, after]));
-  const kept = [...before.groups].filter(({ id }) => !changed.has(id));
-  const next = groups.flatMap(({ after }) => after ?? []);
-  return new Structure([...kept, ...next], before.revision + 1);
+  const { added, removed } = NO_MEMBERSHIPS;
+  return { run: run._id, memberships: { added, removed }, ...events, setAside: 0 };
 }
 
 async function writeGroups(
@@ -216,32 +208,6 @@ export async function spreadStructure({ store, clock }: Services, run: RunDoc): 
       { session },
     );
   });
-}
-
-/** Turns a change of structure back, as far as the groups are still what it made of them (R25). */
-export async function undoStructure(services: Services, { run, by }: { run: RunDoc; by: string }): Promise<RunDoc> {
-  const { store } = services;
-  const entry = await store.audit.findOne({ _id: { run: run._id, batch: 0, step: 'structure' } });
-  const detail = (entry?.detail ?? []) as { before: Group | null; after: Group | null }[];
-  const filled = new Set<GroupId>();
-  for (const { before, after } of detail) {
-    if (!before && after && (await memberIds(store, [after.id])).length > 0) filled.add(after.id);
-  }
-  const groups = (now: Structure): GroupChange[] =>
-    detail.flatMap(({ before, after }) => {
-      const { id } = (after ?? before) as Group;
-      if (!isDeepStrictEqual(now.group(id) ?? null, after)) return [];
-      const inUse = !before && (filled.has(id) || now.children(id).length > 0);
-      return inUse ? [] : [{ id, after: before }];
-    });
-  if (groups(await readStructure(store)).length === 0) {
-    throw new UsageError(
-      `The groups were changed since run ${run._id}, or are in use, so nothing of it can be turned back; nothing was changed.`,
-    );
-  }
-  const result = await changeStructure(services, { by, why: `undo ${run._id}`, groups, option: 'expire' });
-  await store.runs.updateOne({ _id: result.run }, { $set: { undoes: run._id } });
-  return (await store.runs.findOne({ _id: result.run })) as RunDoc;
 }
 
 function groupIn(structure: Structure, id: GroupId): Group {

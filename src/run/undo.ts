@@ -23,8 +23,8 @@ import { blankRun } from './manual.ts';
 import { NO_SUBSCRIPTIONS, type Outcome } from './outcome.ts';
 import { BATCH_SIZE, settleKindOf } from './planWriter.ts';
 import { attemptOf, startApplying } from './start.ts';
-import { undoStructure } from './structureChange.ts';
 import { Tally } from './tally.ts';
+import { undoStructure } from './undoStructure.ts';
 
 export interface UndoOrder {
   readonly run: RunId;
