@@ -1,6 +1,6 @@
 import type { RemovalOption } from '../domain/change.ts';
 import { ChangedMeanwhile, NotFound, UsageError } from '../domain/errors.ts';
-import type { CourseId, ExternalId, GroupId } from '../domain/ids.ts';
+import type { CourseId, ExternalId, GroupId, LearnerId } from '../domain/ids.ts';
 import { lostCourses, type SettleKind } from '../domain/settle.ts';
 import type { Group, GroupChange, Structure } from '../domain/structure.ts';
 import { auditOf, settleLearners } from '../reconcile/settleBatch.ts';
@@ -9,8 +9,9 @@ import { newRunId, reserve } from '../store/counters.ts';
 import { isDuplicateKey } from '../store/failures.ts';
 import { memberIds } from '../store/learners.ts';
 import type { BatchDoc, CourseDoc, GroupDoc, RunDoc } from '../store/models.ts';
+import { readRun } from '../store/runs.ts';
 import type { Services } from '../store/services.ts';
-import type { Session } from '../store/store.ts';
+import type { Session, Store } from '../store/store.ts';
 import { bumpStructure, readStructure, toCourse, toGroup } from '../store/structure.ts';
 import { madeSubenvironments } from '../store/subenvironments.ts';
 import { chunks } from './chunks.ts';
@@ -176,13 +177,18 @@ async function keepBeforehand(services: Services, run: RunDoc, after: Structure)
   }
 }
 
-/** Writes the batches of members whom a change of structure concerns; until then the run is not at its end. Twice is harmless. */
+/**
+ * Writes the batches of members whom a change of structure concerns; until then the run is not at its end. Twice, and
+ * from several processes at once, is harmless: all cut at the same learners. Who joins or leaves meanwhile is settled by that.
+ */
 export async function spreadStructure({ store, clock }: Services, run: RunDoc): Promise<void> {
   if (!run.spread) return;
   const { groups, settle, lost } = run.spread;
-  const ids = settle === null ? [] : await memberIds(store, groups);
+  const ids = await memberIds(store, groups);
+  const firsts = await firstsOfBatches(store, run, ids);
+  if (!firsts) return;
   const now = clock.now();
-  const docs: BatchDoc[] = [...chunks(ids, BATCH_SIZE)].map((learners, at) => ({
+  const docs: BatchDoc[] = cutAt(firsts, ids).map((learners, at) => ({
     _id: { run: run._id, batch: 1_000_001 + at },
     settle,
     creates: false,
@@ -208,6 +214,29 @@ export async function spreadStructure({ store, clock }: Services, run: RunDoc): 
       { session },
     );
   });
+}
+
+/** The first learner of each batch, as whoever came first has put it down; undefined: the batches are written already. */
+async function firstsOfBatches(
+  store: Store,
+  { _id }: RunDoc,
+  ids: readonly LearnerId[],
+): Promise<LearnerId[] | undefined> {
+  const firsts = ids.filter((_, at) => at % BATCH_SIZE === 0);
+  const uncut = { _id, spread: { $exists: true }, 'spread.firsts': { $exists: false } };
+  await store.runs.updateOne(uncut, { $set: { 'spread.firsts': firsts } });
+  return (await readRun(store, _id))?.spread?.firsts;
+}
+
+/** `ids` in ascending order, a batch for each of `firsts`, also where nobody is left in it. */
+function cutAt(firsts: readonly LearnerId[], ids: readonly LearnerId[]): LearnerId[][] {
+  const batches: LearnerId[][] = firsts.map(() => []);
+  let at = -1;
+  for (const id of ids) {
+    while (id >= (firsts[at + 1] ?? Number.POSITIVE_INFINITY)) at += 1;
+    batches[at]?.push(id);
+  }
+  return batches;
 }
 
 function groupIn(structure: Structure, id: GroupId): Group {
