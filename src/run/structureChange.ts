@@ -1,6 +1,6 @@
 import type { RemovalOption } from '../domain/change.ts';
 import { ChangedMeanwhile, NotFound, UsageError } from '../domain/errors.ts';
-import type { CourseId, ExternalId, GroupId, LearnerId } from '../domain/ids.ts';
+import type { CourseId, ExternalId, GroupId, LearnerId, RunId } from '../domain/ids.ts';
 import { lostCourses, type SettleKind } from '../domain/settle.ts';
 import type { Group, GroupChange, Structure } from '../domain/structure.ts';
 import { auditOf, settleLearners } from '../reconcile/settleBatch.ts';
@@ -8,7 +8,7 @@ import { recordAudit } from '../store/auditChain.ts';
 import { newRunId, reserve } from '../store/counters.ts';
 import { isDuplicateKey } from '../store/failures.ts';
 import { memberIds } from '../store/learners.ts';
-import type { BatchDoc, CourseDoc, GroupDoc, RunDoc } from '../store/models.ts';
+import type { BatchDoc, CourseDoc, GroupDoc, OutboxDoc, RunDoc } from '../store/models.ts';
 import { readRun } from '../store/runs.ts';
 import type { Services } from '../store/services.ts';
 import type { Session, Store } from '../store/store.ts';
@@ -19,7 +19,7 @@ import { blankRun, drainRun, eventsOf, type ManualResult } from './manual.ts';
 import { removeMembers } from './memberships.ts';
 import type { Problem } from './outcome.ts';
 import { BATCH_SIZE } from './planWriter.ts';
-import { waiting } from './start.ts';
+import { attemptOf, waiting } from './start.ts';
 import { refuseUnfitId } from './unfitIds.ts';
 
 interface StructureOrder {
@@ -33,8 +33,17 @@ interface StructureChange extends StructureOrder {
   /** Groups as they shall be, from the groups as they are; null = the group goes. */
   readonly groups: (now: Structure) => readonly GroupChange[];
   readonly option: RemovalOption;
-  /** Of an undo: what it leaves as it is. */
-  readonly overtaken?: (now: Structure) => readonly Problem[];
+  readonly undo?: StructureUndo;
+}
+
+/** The run that a change of structure turns back, and what goes back with the groups. */
+interface StructureUndo {
+  /** The number of the run to be, under which batches have been written. */
+  readonly run: RunId;
+  readonly undoes: RunId;
+  readonly batches: number;
+  /** What stays as it is. */
+  readonly problems: (now: Structure) => readonly Problem[];
 }
 
 /** The groups are not those any more that a change was made from: it is made again. */
@@ -79,24 +88,37 @@ async function changeOnce(services: Services, change: StructureChange): Promise<
   const settle: SettleKind | null =
     lost.size > 0 ? (change.option === 'purge' ? 'purge' : 'expire') : gains ? 'subscribe' : null;
   const groups = [...lost].map(([group, courses]) => ({ group, courses }));
+  const { undo } = change;
   const run: RunDoc = {
-    ...blankRun(await newRunId(store), 'structure', change.by, change.why, clock.now()),
+    ...blankRun(undo?.run ?? (await newRunId(store)), 'structure', change.by, change.why, clock.now()),
     attempt: 1,
-    report: { memberships: NO_MEMBERSHIPS, problems: change.overtaken?.(before) ?? [] },
+    batches: undo?.batches ?? 0,
+    report: { memberships: NO_MEMBERSHIPS, problems: undo?.problems(before) ?? [] },
+    ...(undo && { undoes: undo.undoes }),
     ...(settle && {
       spread: { groups: concerned, settle, ...(groups.length > 0 && { lost: { option: change.option, groups } }) },
     }),
   };
   if (change.option === 'keep' && run.spread?.lost) await keepBeforehand(services, run, after);
+  const planned = undo ? await plannedSettlements(services, run) : [];
   await store.transaction(async (session) => {
     await store.runs.insertOne(run, { session });
-    await writeGroups(services, session, run, changed, { at: before.revision, first: change.revision });
+    if (changed.length > 0)
+      await writeGroups(services, session, run, changed, { at: before.revision, first: change.revision });
+    if (planned.length > 0) await store.outbox.insertMany(planned, { session });
   });
   await spreadStructure(services, run);
   await drainRun(services, run._id);
   const events = await eventsOf(store, run._id);
   const { added, removed } = NO_MEMBERSHIPS;
   return { run: run._id, memberships: { added, removed }, ...events, setAside: 0 };
+}
+
+/** The outbox entries of batches that were written before the run. */
+async function plannedSettlements({ store, clock }: Services, run: RunDoc): Promise<OutboxDoc[]> {
+  const now = clock.now();
+  const batches = await store.batches.find({ _id: attemptOf(run) }, { projection: { settle: 1 } }).toArray();
+  return batches.flatMap(({ _id, settle }) => (settle ? [waiting(_id, settle, now)] : []));
 }
 
 async function writeGroups(
@@ -182,6 +204,7 @@ async function keepBeforehand(services: Services, run: RunDoc, after: Structure)
  * from several processes at once, is harmless: all cut at the same learners. Who joins or leaves meanwhile is settled by that.
  */
 export async function spreadStructure({ store, clock }: Services, run: RunDoc): Promise<void> {
+  const { batches = 0 } = run;
   if (!run.spread) return;
   const { groups, settle, lost } = run.spread;
   const ids = await memberIds(store, groups);
@@ -189,7 +212,7 @@ export async function spreadStructure({ store, clock }: Services, run: RunDoc): 
   if (!firsts) return;
   const now = clock.now();
   const docs: BatchDoc[] = cutAt(firsts, ids).map((learners, at) => ({
-    _id: { run: run._id, batch: 1_000_001 + at },
+    _id: { run: run._id, batch: 1_000_001 + batches + at },
     settle,
     creates: false,
     changes: [],
@@ -205,7 +228,7 @@ export async function spreadStructure({ store, clock }: Services, run: RunDoc): 
   await store.transaction(async (session) => {
     const { modifiedCount } = await store.runs.updateOne(
       { _id: run._id, spread: { $exists: true } },
-      { $unset: { spread: '' }, $set: { batches: docs.length } },
+      { $unset: { spread: '' }, $inc: { batches: docs.length } },
       { session },
     );
     if (modifiedCount === 0 || docs.length === 0) return;

@@ -1,34 +1,56 @@
 import { isDeepStrictEqual } from 'node:util';
 import { UsageError } from '../domain/errors.ts';
-import type { GroupId } from '../domain/ids.ts';
+import type { GroupId, RunId } from '../domain/ids.ts';
 import type { Group, GroupChange, Structure } from '../domain/structure.ts';
 import { memberIds } from '../store/learners.ts';
 import type { RunDoc } from '../store/models.ts';
+import { readRun } from '../store/runs.ts';
 import type { Services } from '../store/services.ts';
 import type { StructureDetail } from './history.ts';
 import type { Problem } from './outcome.ts';
+import { attemptOf } from './start.ts';
 import { changeStructure } from './structureChange.ts';
 import { keyOf } from './views/key.ts';
 
-/** Turns a change of structure back, as far as the groups are still what it made of them (R25). */
-export async function undoStructure(services: Services, { run, by }: { run: RunDoc; by: string }): Promise<RunDoc> {
+/** Batches of grants and purged results that an undo puts back, written under the number of the run that will own them. */
+export interface PlannedRestores {
+  readonly run: RunId;
+  readonly batches: number;
+  readonly problems: readonly Problem[];
+}
+
+/**
+ * Turns a change of structure back, as far as the groups are still what it made of them (R25). Purged results are put
+ * back also where the groups are not; direct grants of `keep` stay then, since nothing else may give the course.
+ */
+export async function undoStructure(
+  services: Services,
+  { run, by, restores }: { run: RunDoc; by: string; restores: PlannedRestores },
+): Promise<RunDoc> {
   const { store } = services;
+  const planned = attemptOf({ _id: restores.run, attempt: 1 });
   const entry = await store.audit.findOne({ _id: { run: run._id, batch: 0, step: 'structure' } });
   const steps = (entry?.detail ?? []) as StructureDetail;
   const filled = new Set<GroupId>();
   for (const { before, after } of steps) {
     if (!before && after && (await memberIds(store, [after.id])).length > 0) filled.add(after.id);
   }
+  const purged = await store.batches.findOne({ _id: planned, 'restores.purged.0': { $exists: true } } as never);
   const plan = (now: Structure) => planUndo(steps, now, filled);
   const groups = (now: Structure) => {
     const { changes, overtaken } = plan(now);
-    if (changes.length === 0) throw nothingLeft(run, overtaken);
+    if (changes.length === 0 && !purged) throw nothingLeft(run, overtaken);
     return changes;
   };
-  const overtaken = (now: Structure) => plan(now).overtaken;
-  const result = await changeStructure(services, { by, why: `undo ${run._id}`, groups, overtaken, option: 'expire' });
-  await store.runs.updateOne({ _id: result.run }, { $set: { undoes: run._id } });
-  return (await store.runs.findOne({ _id: result.run })) as RunDoc;
+  const problems = (now: Structure) => [...plan(now).overtaken, ...restores.problems];
+  const undo = { run: restores.run, undoes: run._id, batches: restores.batches, problems };
+  try {
+    await changeStructure(services, { by, why: `undo ${run._id}`, groups, undo, option: 'expire' });
+  } catch (error) {
+    if (!(await readRun(store, restores.run))) await store.batches.deleteMany({ _id: planned });
+    throw error;
+  }
+  return (await readRun(store, restores.run)) as RunDoc;
 }
 
 /** Groups that the refusal names. */

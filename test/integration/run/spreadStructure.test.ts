@@ -6,25 +6,12 @@ import { linkCourses, spreadStructure } from '../../../src/run/structureChange.t
 import { verify } from '../../../src/run/verify.ts';
 import type { RunDoc } from '../../../src/store/models.ts';
 import { readRun } from '../../../src/store/runs.ts';
-import type { Services } from '../../../src/store/services.ts';
-import { COMPANY, HR, useMuster } from '../../harness.ts';
+import { COMPANY, dying, HR, useMuster } from '../../harness.ts';
 
 const muster = useMuster();
 const by = 'ann';
 const MEMBERS = 2_001;
 let group: GroupId;
-
-/** A process that is killed when it begins its n-th transaction. */
-function dying(n: number): Services {
-  let begun = 0;
-  const { store } = muster;
-  const transaction: typeof store.transaction = async (work) => {
-    begun += 1;
-    if (begun >= n) throw new Error('killed');
-    return store.transaction(work);
-  };
-  return { ...muster.context, store: { ...store, transaction } };
-}
 
 async function leave(n: number): Promise<void> {
   const learners = [await muster.learner(`p${n}`)];
@@ -44,7 +31,7 @@ beforeAll(async () => {
 
 test('R10 R24: nobody is missed where the members of a change are cut into batches again after one of them left', async () => {
   const courses = [await muster.course('sales')];
-  await expect(linkCourses(dying(2), { group, courses, by })).rejects.toThrow('killed');
+  await expect(linkCourses(dying(muster, 2), { group, courses, by })).rejects.toThrow('killed');
   const run = await unspread();
   await leave(0);
   await spreadStructure(muster.context, run);

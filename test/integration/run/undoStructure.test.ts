@@ -1,10 +1,27 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { ExternalId, GroupId, RunId } from '../../../src/domain/ids.ts';
+import type { RemovalOption } from '../../../src/domain/change.ts';
+import type { CourseId, ExternalId, GroupId, LearnerId, RunId } from '../../../src/domain/ids.ts';
+import { digest } from '../../../src/run/digest.ts';
+import { drainRun } from '../../../src/run/manual.ts';
+import { addLearner, addMembers } from '../../../src/run/memberships.ts';
+import { recordProgress } from '../../../src/run/progress.ts';
 import { reportOf } from '../../../src/run/report.ts';
-import { createGroup, deleteGroup, editGroup, moveGroup } from '../../../src/run/structureChange.ts';
+import {
+  addCourse,
+  createGroup,
+  deleteGroup,
+  editGroup,
+  linkCourses,
+  moveGroup,
+  spreadStructure,
+  unlinkCourses,
+} from '../../../src/run/structureChange.ts';
 import { undoRun } from '../../../src/run/undo.ts';
+import { changesOf } from '../../../src/run/views/changesView.ts';
+import type { RunDoc } from '../../../src/store/models.ts';
+import { readRun } from '../../../src/store/runs.ts';
 import { readStructure } from '../../../src/store/structure.ts';
-import { useMuster } from '../../harness.ts';
+import { dying, useMuster } from '../../harness.ts';
 
 const muster = useMuster();
 const by = 'ann';
@@ -107,6 +124,83 @@ test('R25: groups that one run made go with it, those that lie in one another to
   await undo(entry?._id.run as RunId);
   await expect(muster.group(named('over'))).rejects.toThrow('no group');
   await expect(muster.group(named('under'))).rejects.toThrow('no group');
+});
+
+describe('R25: what a change of structure did to the courses of its members', () => {
+  let group: GroupId;
+  let learner: LearnerId;
+  let course: CourseId;
+  const name = () => `p-${count}`;
+  const unlink = (option: RemovalOption) => unlinkCourses(muster.context, { group, courses: [course], option, by });
+
+  beforeEach(async () => {
+    group = (await groups('g')).g;
+    course = await addCourse(muster.context, { name: 'Course', externalId: `c-${count}` as ExternalId, by });
+    const identity = { externalId: name() as ExternalId, status: 'active' as const, attributes: {} };
+    learner = await addLearner(muster.context, { identity, by });
+    await addMembers(muster.context, { group, learners: [learner], by });
+    await linkCourses(muster.context, { group, courses: [course], by });
+    await recordProgress(muster.context, { learner, course, completion: 70 });
+  });
+
+  test('R11: purged results are put back with the link', async () => {
+    const before = await digest(muster.store);
+    const { run } = await unlink('purge');
+    expect(await muster.subscriptions(name())).toEqual([]);
+    expect(await undo(run)).toMatchObject({ kind: 'structure', state: 'completed', problems: [] });
+    expect(await digest(muster.store)).toBe(before);
+    expect(await muster.store.purged.countDocuments()).toBe(0);
+    await expect(undo(run)).rejects.toThrow('nothing of it can be turned back');
+  });
+
+  test('R11: purged results are put back also where the link came back by hand, and told once they are gone', async () => {
+    const { run } = await unlink('purge');
+    await linkCourses(muster.context, { group, courses: [course], by });
+    const before = await digest(muster.store);
+    await undo(run);
+    expect(await digest(muster.store)).not.toBe(before);
+    expect(await muster.store.progress.findOne({ _id: { learner, course } })).toMatchObject({ completion: 70 });
+    const again = await unlink('purge');
+    await muster.store.purged.deleteMany({});
+    const undone = await undo(again.run);
+    expect(undone.problems).toMatchObject([{ code: 'overtaken', count: 1 }]);
+    expect(await muster.subscriptions(name())).toEqual([`c-${count}: active`]);
+    const stored = (await readRun(muster.store, undone.run)) as RunDoc;
+    const told: unknown[] = [];
+    for await (const change of changesOf(muster.context, stored)) told.push(change.overtaken);
+    expect(told).toEqual([[`c-${count}: its results are gone for good`]]);
+  });
+
+  test('direct grants that `keep` made are taken back, and made again by undoing that', async () => {
+    const before = await digest(muster.store);
+    const { run } = await unlink('keep');
+    expect(await muster.subscriptions(name())).toEqual([`c-${count}: active*`]);
+    const undone = await undo(run);
+    expect(await digest(muster.store)).toBe(before);
+    await undo(undone.run);
+    expect(await muster.subscriptions(name())).toEqual([`c-${count}: active*`]);
+  });
+
+  test('R24: a worker goes on with an undo that was killed when the groups were back', async () => {
+    const before = await digest(muster.store);
+    const { run } = await unlink('purge');
+    await muster.stopWorkers();
+    await expect(undoRun(dying(muster, 2), { run, by })).rejects.toThrow('killed');
+    const made = (await muster.store.runs.findOne({ undoes: run })) as RunDoc;
+    await spreadStructure(muster.context, made);
+    await drainRun(muster.context, made._id);
+    await muster.startWorkers();
+    expect(await digest(muster.store)).toBe(before);
+    expect(await readRun(muster.store, made._id)).toMatchObject({ state: 'completed', batches: 2 });
+  });
+
+  test('nothing is left behind by an undo that is refused', async () => {
+    const { run } = await unlink('keep');
+    await linkCourses(muster.context, { group, courses: [course], by });
+    const batches = await muster.store.batches.countDocuments();
+    await expect(undo(run)).rejects.toThrow('nothing of it can be turned back');
+    expect(await muster.store.batches.countDocuments()).toBe(batches);
+  });
 });
 
 test('a structure that lies in a circle can be mended by a move', async () => {
