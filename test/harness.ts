@@ -23,6 +23,7 @@ import { saveFeed } from '../src/store/feeds.ts';
 import { learnersByExternalId, toLearner } from '../src/store/learners.ts';
 import type { RunDoc } from '../src/store/models.ts';
 import { readRun } from '../src/store/runs.ts';
+import type { Services } from '../src/store/services.ts';
 import { openStore, type Store } from '../src/store/store.ts';
 import { readCourses, readStructure } from '../src/store/structure.ts';
 import { freshDatabase } from './servers.ts';
@@ -222,6 +223,17 @@ export function useMuster(log?: Logger): TestMuster {
   beforeAll(() => muster.open(servers.mongodbUri, servers.redisUrl, servers.prefix));
   afterAll(() => muster.close());
   return muster;
+}
+
+/** The services of a process that is killed when it begins its n-th transaction. */
+export function dying({ context }: TestMuster, n: number): Services {
+  let begun = 0;
+  const transaction: Store['transaction'] = async (work) => {
+    begun += 1;
+    if (begun >= n) throw new Error('killed');
+    return context.store.transaction(work);
+  };
+  return { ...context, store: { ...context.store, transaction } };
 }
 
 export const HR = `

@@ -20,6 +20,12 @@ export interface Course {
   readonly createdBy?: string;
 }
 
+/** A group as it shall be; null = it goes. */
+export interface GroupChange {
+  readonly id: GroupId;
+  readonly after: Group | null;
+}
+
 /**
  * The group tree with its course links, compiled for look-ups. Immutable: a change of structure makes a new one
  * with a higher revision.
@@ -47,6 +53,13 @@ export class Structure {
     }
   }
 
+  /** The structure that these changes make. */
+  with(changes: readonly GroupChange[]): Structure {
+    const changed = new Set(changes.map(({ id }) => id));
+    const kept = [...this.groups].filter(({ id }) => !changed.has(id));
+    return new Structure([...kept, ...changes.flatMap(({ after }) => after ?? [])], this.revision + 1);
+  }
+
   get groups(): Iterable<Group> {
     return this.#groups.values();
   }
@@ -63,7 +76,7 @@ export class Structure {
     return this.#children.get(id) ?? [];
   }
 
-  /** The group itself, then its parent, and so on to the top (R1). */
+  /** The group itself, then its parent, and so on to the top (R1), or once around a circle. */
   above(id: GroupId): GroupId[] {
     const path: GroupId[] = [];
     for (let at: GroupId | undefined = id; at !== undefined && !path.includes(at); at = this.#groups.get(at)?.parent) {
@@ -72,11 +85,11 @@ export class Structure {
     return path;
   }
 
-  /** The group itself and every group below it (R1). */
+  /** The group itself and every group below it (R1); each once, in a circle too. */
   below(id: GroupId): GroupId[] {
-    const found = [id];
-    for (let at = 0; at < found.length; at += 1) found.push(...this.children(found[at] as GroupId));
-    return found;
+    const found = new Set([id]);
+    for (const group of found) for (const child of this.children(group)) found.add(child);
+    return [...found];
   }
 
   /** Courses that a member of the group gets: the group's own and those of the groups above, each once. */

@@ -1,4 +1,5 @@
 import type { Change } from '../domain/change.ts';
+import { isValid } from '../domain/entitlement.ts';
 import type { CourseId, LearnerId, RunId } from '../domain/ids.ts';
 import type { Learner, Membership } from '../domain/learner.ts';
 import { type Ending, endingsOf, type SettleKind, type Settlement, settle } from '../domain/settle.ts';
@@ -171,7 +172,7 @@ export async function settleLearners(
   const settlements = orders.flatMap(({ learner: id, endings, lost, ...grants }) => {
     const memberships = stored.get(id);
     if (!memberships) return [];
-    const all = lost ? [...endings, ...lostEndings(lost, memberships)] : endings;
+    const all = lost ? [...endings, ...lostEndings(lost, memberships, now)] : endings;
     return settle({
       learner: id,
       memberships,
@@ -205,8 +206,13 @@ export async function settleNew(
   return settlements;
 }
 
-function lostEndings({ option, groups }: NonNullable<BatchDoc['lost']>, memberships: readonly Membership[]): Ending[] {
-  const mine = new Set(memberships.map(({ group }) => group));
+/** Of groups that the learner is in now: who was a member at other times has lost nothing by it. */
+function lostEndings(
+  { option, groups }: NonNullable<BatchDoc['lost']>,
+  memberships: readonly Membership[],
+  now: Date,
+): Ending[] {
+  const mine = new Set(memberships.filter((one) => isValid(one, now)).map(({ group }) => group));
   return groups.filter(({ group }) => mine.has(group)).map(({ courses }) => ({ option, courses }));
 }
 

@@ -52,7 +52,9 @@ export async function finishRun(services: Services, run: RunDoc): Promise<boolea
       set: {
         finishedAt: now,
         stages: [...run.stages, ...stage],
-        ...(outcome ? { outcome: { ...outcome, subscriptions } } : { report: { subscriptions } }),
+        ...(outcome
+          ? { outcome: { ...outcome, subscriptions } }
+          : { report: { ...(run.report as object | undefined), subscriptions } }),
       },
       unset: ['working', 'lease'],
       session,

@@ -27,7 +27,7 @@ export async function reportOf(store: Store, run: RunDoc) {
     guard: outcome?.guard ?? { held: false, breaches: [] },
     setAside,
     protected: outcome?.protected ?? { learners: 0, groups: 0 },
-    problems: outcome?.problems ?? [],
+    problems: outcome?.problems ?? manual?.problems ?? [],
     ...(run.error && { error: run.error }),
     by: run.by,
     createdAt: run.createdAt,

@@ -1,24 +1,25 @@
-import { isDeepStrictEqual } from 'node:util';
 import type { RemovalOption } from '../domain/change.ts';
 import { ChangedMeanwhile, NotFound, UsageError } from '../domain/errors.ts';
-import type { CourseId, ExternalId, GroupId } from '../domain/ids.ts';
+import type { CourseId, ExternalId, GroupId, LearnerId, RunId } from '../domain/ids.ts';
 import { lostCourses, type SettleKind } from '../domain/settle.ts';
-import { type Group, Structure } from '../domain/structure.ts';
+import type { Group, GroupChange, Structure } from '../domain/structure.ts';
 import { auditOf, settleLearners } from '../reconcile/settleBatch.ts';
 import { recordAudit } from '../store/auditChain.ts';
 import { newRunId, reserve } from '../store/counters.ts';
 import { isDuplicateKey } from '../store/failures.ts';
 import { memberIds } from '../store/learners.ts';
-import type { BatchDoc, CourseDoc, GroupDoc, RunDoc } from '../store/models.ts';
+import type { BatchDoc, CourseDoc, GroupDoc, OutboxDoc, RunDoc } from '../store/models.ts';
+import { readRun } from '../store/runs.ts';
 import type { Services } from '../store/services.ts';
-import type { Session } from '../store/store.ts';
+import type { Session, Store } from '../store/store.ts';
 import { bumpStructure, readStructure, toCourse, toGroup } from '../store/structure.ts';
 import { madeSubenvironments } from '../store/subenvironments.ts';
 import { chunks } from './chunks.ts';
 import { blankRun, drainRun, eventsOf, type ManualResult } from './manual.ts';
 import { removeMembers } from './memberships.ts';
+import type { Problem } from './outcome.ts';
 import { BATCH_SIZE } from './planWriter.ts';
-import { waiting } from './start.ts';
+import { attemptOf, waiting } from './start.ts';
 import { refuseUnfitId } from './unfitIds.ts';
 
 interface StructureOrder {
@@ -32,11 +33,17 @@ interface StructureChange extends StructureOrder {
   /** Groups as they shall be, from the groups as they are; null = the group goes. */
   readonly groups: (now: Structure) => readonly GroupChange[];
   readonly option: RemovalOption;
+  readonly undo?: StructureUndo;
 }
 
-interface GroupChange {
-  readonly id: GroupId;
-  readonly after: Group | null;
+/** The run that a change of structure turns back, and what goes back with the groups. */
+interface StructureUndo {
+  /** The number of the run to be, under which batches have been written. */
+  readonly run: RunId;
+  readonly undoes: RunId;
+  readonly batches: number;
+  /** What stays as it is. */
+  readonly problems: (now: Structure) => readonly Problem[];
 }
 
 /** The groups are not those any more that a change was made from: it is made again. */
@@ -49,6 +56,9 @@ class LearnerJoined extends UsageError {
   }
 }
 
+/** A change of structure changes no membership. */
+const NO_MEMBERSHIPS = { added: 0, removed: 0, changed: 0, unchanged: 0 };
+
 /** How often a change is made again where others change groups at the same time. */
 const TRIES = 50;
 
@@ -57,7 +67,7 @@ const TRIES = 50;
  * transaction; its members follow in batches, which a worker goes on with where this process is killed. `keep` grants
  * beforehand what would be lost, so that at no moment anything is.
  */
-async function changeStructure(services: Services, change: StructureChange): Promise<ManualResult> {
+export async function changeStructure(services: Services, change: StructureChange): Promise<ManualResult> {
   for (let tries = 1; ; tries += 1) {
     try {
       return await changeOnce(services, change);
@@ -71,39 +81,44 @@ async function changeOnce(services: Services, change: StructureChange): Promise<
   const { store, clock } = services;
   const before = await readStructure(store);
   const changed = change.groups(before);
-  const after = applied(before, changed);
+  const after = before.with(changed);
   const concerned = [...new Set(changed.flatMap(({ id }) => before.below(id)))];
   const lost = lostCourses(before, after, concerned);
   const gains = concerned.some((id) => after.courses(id).some((course) => !before.courses(id).includes(course)));
   const settle: SettleKind | null =
     lost.size > 0 ? (change.option === 'purge' ? 'purge' : 'expire') : gains ? 'subscribe' : null;
   const groups = [...lost].map(([group, courses]) => ({ group, courses }));
+  const { undo } = change;
   const run: RunDoc = {
-    ...blankRun(await newRunId(store), 'structure', change.by, change.why, clock.now()),
+    ...blankRun(undo?.run ?? (await newRunId(store)), 'structure', change.by, change.why, clock.now()),
     attempt: 1,
+    batches: undo?.batches ?? 0,
+    report: { memberships: NO_MEMBERSHIPS, problems: undo?.problems(before) ?? [] },
+    ...(undo && { undoes: undo.undoes }),
     ...(settle && {
       spread: { groups: concerned, settle, ...(groups.length > 0 && { lost: { option: change.option, groups } }) },
     }),
   };
   if (change.option === 'keep' && run.spread?.lost) await keepBeforehand(services, run, after);
+  const planned = undo ? await plannedSettlements(services, run) : [];
   await store.transaction(async (session) => {
     await store.runs.insertOne(run, { session });
-    await writeGroups(services, session, run, changed, { at: before.revision, first: change.revision });
+    if (changed.length > 0)
+      await writeGroups(services, session, run, changed, { at: before.revision, first: change.revision });
+    if (planned.length > 0) await store.outbox.insertMany(planned, { session });
   });
   await spreadStructure(services, run);
   await drainRun(services, run._id);
   const events = await eventsOf(store, run._id);
-  const memberships = { added: 0, removed: 0 };
-  const report = { memberships: { ...memberships, changed: 0, unchanged: 0 }, subscriptions: events.subscriptions };
-  await store.runs.updateOne({ _id: run._id }, { $set: { report } });
-  return { run: run._id, memberships, ...events, setAside: 0 };
+  const { added, removed } = NO_MEMBERSHIPS;
+  return { run: run._id, memberships: { added, removed }, ...events, setAside: 0 };
 }
 
-function applied(before: Structure, groups: readonly GroupChange[]): Structure {
-  const changed = new Map(groups.map(({ id, after }) => [id, after]));
-  const kept = [...before.groups].filter(({ id }) => !changed.has(id));
-  const next = groups.flatMap(({ after }) => after ?? []);
-  return new Structure([...kept, ...next], before.revision + 1);
+/** The outbox entries of batches that were written before the run. */
+async function plannedSettlements({ store, clock }: Services, run: RunDoc): Promise<OutboxDoc[]> {
+  const now = clock.now();
+  const batches = await store.batches.find({ _id: attemptOf(run) }, { projection: { settle: 1 } }).toArray();
+  return batches.flatMap(({ _id, settle }) => (settle ? [waiting(_id, settle, now)] : []));
 }
 
 async function writeGroups(
@@ -184,14 +199,20 @@ async function keepBeforehand(services: Services, run: RunDoc, after: Structure)
   }
 }
 
-/** Writes the batches of members whom a change of structure concerns; until then the run is not at its end. Twice is harmless. */
+/**
+ * Writes the batches of members whom a change of structure concerns; until then the run is not at its end. Twice, and
+ * from several processes at once, is harmless: all cut at the same learners. Who joins or leaves meanwhile is settled by that.
+ */
 export async function spreadStructure({ store, clock }: Services, run: RunDoc): Promise<void> {
+  const { batches = 0 } = run;
   if (!run.spread) return;
   const { groups, settle, lost } = run.spread;
-  const ids = settle === null ? [] : await memberIds(store, groups);
+  const ids = await memberIds(store, groups);
+  const firsts = await firstsOfBatches(store, run, ids);
+  if (!firsts) return;
   const now = clock.now();
-  const docs: BatchDoc[] = [...chunks(ids, BATCH_SIZE)].map((learners, at) => ({
-    _id: { run: run._id, batch: 1_000_001 + at },
+  const docs: BatchDoc[] = cutAt(firsts, ids).map((learners, at) => ({
+    _id: { run: run._id, batch: 1_000_001 + batches + at },
     settle,
     creates: false,
     changes: [],
@@ -207,7 +228,7 @@ export async function spreadStructure({ store, clock }: Services, run: RunDoc): 
   await store.transaction(async (session) => {
     const { modifiedCount } = await store.runs.updateOne(
       { _id: run._id, spread: { $exists: true } },
-      { $unset: { spread: '' }, $set: { batches: docs.length } },
+      { $unset: { spread: '' }, $inc: { batches: docs.length } },
       { session },
     );
     if (modifiedCount === 0 || docs.length === 0) return;
@@ -218,30 +239,27 @@ export async function spreadStructure({ store, clock }: Services, run: RunDoc): 
   });
 }
 
-/** Turns a change of structure back, as far as the groups are still what it made of them (R25). */
-export async function undoStructure(services: Services, { run, by }: { run: RunDoc; by: string }): Promise<RunDoc> {
-  const { store } = services;
-  const entry = await store.audit.findOne({ _id: { run: run._id, batch: 0, step: 'structure' } });
-  const detail = (entry?.detail ?? []) as { before: Group | null; after: Group | null }[];
-  const filled = new Set<GroupId>();
-  for (const { before, after } of detail) {
-    if (!before && after && (await memberIds(store, [after.id])).length > 0) filled.add(after.id);
+/** The first learner of each batch, as whoever came first has put it down; undefined: the batches are written already. */
+async function firstsOfBatches(
+  store: Store,
+  { _id }: RunDoc,
+  ids: readonly LearnerId[],
+): Promise<LearnerId[] | undefined> {
+  const firsts = ids.filter((_, at) => at % BATCH_SIZE === 0);
+  const uncut = { _id, spread: { $exists: true }, 'spread.firsts': { $exists: false } };
+  await store.runs.updateOne(uncut, { $set: { 'spread.firsts': firsts } });
+  return (await readRun(store, _id))?.spread?.firsts;
+}
+
+/** `ids` in ascending order, a batch for each of `firsts`, also where nobody is left in it. */
+function cutAt(firsts: readonly LearnerId[], ids: readonly LearnerId[]): LearnerId[][] {
+  const batches: LearnerId[][] = firsts.map(() => []);
+  let at = -1;
+  for (const id of ids) {
+    while (id >= (firsts[at + 1] ?? Number.POSITIVE_INFINITY)) at += 1;
+    batches[at]?.push(id);
   }
-  const groups = (now: Structure): GroupChange[] =>
-    detail.flatMap(({ before, after }) => {
-      const { id } = (after ?? before) as Group;
-      if (!isDeepStrictEqual(now.group(id) ?? null, after)) return [];
-      const inUse = !before && (filled.has(id) || now.children(id).length > 0);
-      return inUse ? [] : [{ id, after: before }];
-    });
-  if (groups(await readStructure(store)).length === 0) {
-    throw new UsageError(
-      `The groups were changed since run ${run._id}, or are in use, so nothing of it can be turned back; nothing was changed.`,
-    );
-  }
-  const result = await changeStructure(services, { by, why: `undo ${run._id}`, groups, option: 'expire' });
-  await store.runs.updateOne({ _id: result.run }, { $set: { undoes: run._id } });
-  return (await store.runs.findOne({ _id: result.run })) as RunDoc;
+  return batches;
 }
 
 function groupIn(structure: Structure, id: GroupId): Group {

@@ -20,11 +20,11 @@ import { chunks } from './chunks.ts';
 import type { Release } from './emails.ts';
 import { losingGroups } from './losingGroups.ts';
 import { blankRun } from './manual.ts';
-import { NO_SUBSCRIPTIONS, type Outcome } from './outcome.ts';
+import { NO_SUBSCRIPTIONS, type Outcome, type Problem } from './outcome.ts';
 import { BATCH_SIZE, settleKindOf } from './planWriter.ts';
 import { attemptOf, startApplying } from './start.ts';
-import { undoStructure } from './structureChange.ts';
 import { Tally } from './tally.ts';
+import { type PlannedRestores, undoStructure } from './undoStructure.ts';
 
 export interface UndoOrder {
   readonly run: RunId;
@@ -41,8 +41,9 @@ export interface UndoOrder {
 export async function undoRun(services: Services, { run: id, by, approve = false }: UndoOrder): Promise<RunDoc> {
   const { store } = services;
   const run = await undoable(services, id);
-  if (run.kind === 'structure') return undoStructure(services, { run, by });
-  const made = await new Undoing(services, run, await newRunId(store)).plan(by, approve);
+  const undoing = new Undoing(services, run, await newRunId(store));
+  if (run.kind === 'structure') return undoStructure(services, { run, by, restores: await undoing.planRestores() });
+  const made = await undoing.plan(by, approve);
   await supersedeOlder(services, made);
   const outcome = made.outcome as Outcome;
   if (outcome.noChange) await finishRun(services, made);
@@ -107,7 +108,7 @@ class Undoing {
       const changes = batch.changes.map((change) => actualChange(change, instead));
       await this.#undoBatch(changes, isGroup);
     }
-    for (const some of chunks([...this.#restores.values()], BATCH_SIZE)) await this.#write([], some, []);
+    await this.#writeRestores();
     const now = clock.now();
     const run: RunDoc = {
       ...blankRun(this.#id, 'undo', by, `undo ${this.#run._id}`, now),
@@ -122,6 +123,17 @@ class Undoing {
     };
     await store.runs.insertOne(run);
     return run;
+  }
+
+  /** Writes batches for grants and purges alone: of a change of structure there is nothing else to a learner. */
+  async planRestores(): Promise<PlannedRestores> {
+    await this.#readAudit();
+    await this.#writeRestores();
+    return { run: this.#id, batches: this.#batches, problems: this.#problems() };
+  }
+
+  async #writeRestores(): Promise<void> {
+    for (const some of chunks([...this.#restores.values()], BATCH_SIZE)) await this.#write([], some, []);
   }
 
   /** Grants and purges of the run go back too; learners whom another source had made go by their real numbers. */
@@ -234,6 +246,11 @@ class Undoing {
     return left;
   }
 
+  #problems(): Problem[] {
+    const message = 'What was changed since the run stays as it is; `muster runs changes` lists it.';
+    return this.#overtaken > 0 ? [{ row: null, code: 'overtaken', message, count: this.#overtaken }] : [];
+  }
+
   async #outcome(now: Date): Promise<Partial<Outcome>> {
     const { store } = this.#services;
     const feed = this.#run.feed === null ? null : await readFeedDoc(store, this.#run.feed);
@@ -261,15 +278,13 @@ class Undoing {
       feed ? policyOf(settingsOf(feed)).limits : DEFAULT_LIMITS,
     );
     const { updated, reactivated, deactivated, added, removed } = tally;
-    const message = 'What was changed since the run stays as it is; `muster runs changes` lists it.';
-    const overtaken = { row: null, code: 'overtaken', message, count: this.#overtaken };
     return {
       noChange: this.#changes === 0,
       learners: { created: 0, updated, reactivated, deactivated, unchanged: 0 },
       memberships: { added, removed, changed: 0, unchanged: 0 },
       subscriptions: { ...NO_SUBSCRIPTIONS },
       guard: { held: breaches.length > 0, breaches },
-      problems: this.#overtaken > 0 ? [overtaken] : [],
+      problems: this.#problems(),
       lost: tally.lost,
       newGroups: [],
       releases: this.#releases,

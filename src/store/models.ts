@@ -154,7 +154,13 @@ export interface RunDoc {
   /** What `muster runs rejected` needs to write rows as the file had them. */
   rejectedLayout?: unknown;
   /** A change of structure whose members have still to be settled. */
-  spread?: { groups: GroupId[]; settle: SettleKind; lost?: BatchDoc['lost'] };
+  spread?: {
+    groups: GroupId[];
+    settle: SettleKind;
+    lost?: BatchDoc['lost'];
+    /** The first learner of each batch, once the members are cut. */
+    firsts?: LearnerId[];
+  };
   /** Since when its history holds what people are to be told of. */
   tell?: Date;
   /** Entries of the history of which people were told. */

@@ -106,10 +106,15 @@ export class Model {
   }
 
   entitled(person: Person): Set<string> {
+    return new Set(this.groupsNow(person).flatMap((group) => [...this.coursesOf(group)]));
+  }
+
+  /** Groups in which a membership is valid now. */
+  groupsNow(person: Person): string[] {
     const valid = [...person.memberships].filter(([, sources]) =>
       [...sources.values()].flat().some((span) => isOpen(span, this.now)),
     );
-    return new Set(valid.flatMap(([group]) => [...this.coursesOf(group)]));
+    return valid.map(([group]) => group);
   }
 
   // ——— R3, R6–R8: what becomes of a person's courses
@@ -185,12 +190,12 @@ export class Model {
     this.remove(who, from, 'expire');
   }
 
-  /** R10: whatever is done to the groups, each member loses with the option what the group gives no more. */
+  /** R10: whatever is done to the groups, each effective member loses with the option what the group gives no more. */
   restructure(change: () => void, option: Option): void {
     const before = new Map([...this.groups.keys()].map((group) => [group, this.coursesOf(group)]));
     change();
     for (const person of this.people.values()) {
-      const endings = [...person.memberships.keys()].map((group) => {
+      const endings = this.groupsNow(person).map((group) => {
         const after = this.coursesOf(group);
         return { option, courses: [...(before.get(group) ?? [])].filter((course) => !after.has(course)) };
       });

@@ -47,7 +47,7 @@ export async function* changesOf({ store }: Services, run: RunDoc): AsyncGenerat
   );
   const nameOf = (id: GroupId) => groupName(structure, made, id);
   const attempt = { $gte: run.attempt * 1_000_000, $lt: (run.attempt + 1) * 1_000_000 };
-  const courses = run.kind === 'undo' ? await readCourses(store) : new Map<CourseId, Course>();
+  const courses = run.undoes ? await readCourses(store) : new Map<CourseId, Course>();
   for await (const batch of store.batches.find({ ...ofRun(run._id), '_id.batch': attempt }).sort({ _id: 1 })) {
     const { changes, restores = [], overtaken = [] } = batch;
     const changed = new Map(changes.map((change) => [change.learner, change]));

@@ -140,19 +140,29 @@ export interface TreeNode {
   readonly children: readonly TreeNode[];
 }
 
-/** The groups at the top, or those below `root`, each with what lies below it. */
+/**
+ * The groups at the top, or those below `root`, each with what lies below it. What hangs on nothing, or lies in a
+ * circle, as it never should, stands at the top too, so that it can be seen and mended.
+ */
 export function treeOf(structure: Structure, courses: ReadonlyMap<CourseId, Course>, root?: GroupId): TreeNode[] {
-  const node = (group: Group): TreeNode => ({
-    group: keyOf(group),
-    name: group.name,
-    courses: group.courses.map((course) => keyIn(courses, course)),
-    children: nodes(structure.children(group.id)),
-  });
-  const nodes = (ids: readonly GroupId[]) =>
+  const seen = new Set<GroupId>();
+  const node = (group: Group): TreeNode => {
+    seen.add(group.id);
+    return {
+      group: keyOf(group),
+      name: group.name,
+      courses: group.courses.map((course) => keyIn(courses, course)),
+      children: nodes(structure.children(group.id)),
+    };
+  };
+  const nodes = (ids: readonly GroupId[]): TreeNode[] =>
     ids
-      .flatMap((id) => structure.group(id) ?? [])
+      .flatMap((id) => (seen.has(id) ? [] : (structure.group(id) ?? [])))
       .map(node)
       .sort((a, b) => compare(a.name, b.name) || compare(a.group, b.group));
   if (root !== undefined) return nodes([root]);
-  return nodes([...structure.groups].filter(({ parent }) => parent === undefined).map(({ id }) => id));
+  const all = [...structure.groups];
+  const isTop = ({ parent }: Group) => parent === undefined || !structure.group(parent);
+  const tops = nodes(all.filter(isTop).map(({ id }) => id));
+  return [...tops, ...all.flatMap(({ id }) => nodes([id]))];
 }

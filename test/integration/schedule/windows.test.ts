@@ -1,8 +1,11 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { jobs } from '../../../jobs/all.ts';
+import type { Group } from '../../../src/domain/structure.ts';
 import { Queues } from '../../../src/queue/queues.ts';
 import { connectRedis } from '../../../src/queue/redis.ts';
+import { linkCourses, unlinkCourses } from '../../../src/run/structureChange.ts';
 import { sweep } from '../../../src/run/sweep.ts';
+import { previewStructure } from '../../../src/run/views/purgePreview.ts';
 import { COMPANY, HR, useMuster } from '../../harness.ts';
 
 const muster = useMuster();
@@ -50,6 +53,28 @@ describe('R5: a window opens and closes by itself', () => {
     expect(await roundAt(FROM)).toEqual(['safety: active', 'welcome: active']);
     expect(await roundAt(UNTIL - 1)).toEqual(['safety: active', 'welcome: active']);
     expect(await roundAt(UNTIL)).toEqual(['safety: expired', 'welcome: expired']);
+  });
+
+  test('R11: who is no effective member any more loses no results with a purge by unlinking, as was said beforehand', async () => {
+    const [group, learner, course] = await Promise.all([
+      muster.group('sector-a'),
+      muster.learner('1'),
+      muster.course('safety'),
+    ]);
+    const updatedAt = muster.clock.now();
+    await muster.store.progress.insertOne({ _id: { learner, course }, completion: 90, activities: [], updatedAt });
+    const without = (one: Group) => (one.id === group ? { ...one, courses: [] } : one);
+    const preview = await previewStructure(muster.context, group, without);
+    expect(preview).toEqual({ learners: 0, courses: 0, results: 0 });
+    const { subscriptions } = await unlinkCourses(muster.context, {
+      group,
+      courses: [course],
+      option: 'purge',
+      by: 'ann',
+    });
+    expect(subscriptions).toMatchObject({ purged: 0 });
+    expect(await muster.store.progress.findOne({ _id: { learner, course } })).toMatchObject({ completion: 90 });
+    await linkCourses(muster.context, { group, courses: [course], by: 'ann' });
   });
 
   test('one that opened and closed while no worker was up does nothing when one is up again; one that opened does', async () => {

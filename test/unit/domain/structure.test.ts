@@ -39,6 +39,13 @@ describe('the group tree', () => {
     );
   });
 
+  test('a circle that is stored nevertheless is gone through once, up and down', () => {
+    const broken = new Structure([group(1, [1], 2), group(2, [2], 1), group(3, [], 2)]);
+    expect(broken.above(id(3))).toEqual([3, 2, 1]);
+    expect(broken.below(id(1))).toEqual([1, 2, 3]);
+    expect(broken.courses(id(1))).toEqual([1, 2]);
+  });
+
   test('R12: letter case and zero-padding alone make a near miss, an exact match does not', () => {
     const structure = new Structure([named('Dep-007'), named('x1', 2)]);
     expect(structure.nearMiss('dep-7' as ExternalId)?.id).toBe(1);
