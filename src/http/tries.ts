@@ -84,6 +84,6 @@ async function countTry(
 function tooMany(ms: number): HttpProblem {
   const seconds = Math.ceil(ms / 1000);
   return new HttpProblem(429, 'too-many-tries', `Too many tries. Try again in ${seconds} s.`, {
-    'retry-after': String(seconds),
+    headers: { 'retry-after': String(seconds) },
   });
 }

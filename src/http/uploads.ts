@@ -63,7 +63,7 @@ async function spooled(part: MultipartFile, raw: Readable, directory: string): P
 
 function brokenOff(): HttpProblem {
   const detail = 'The upload broke off, or is not well-formed multipart data. Nothing was run. Send it again.';
-  return new HttpProblem(400, 'broken-off', detail);
+  return new HttpProblem(400, 'broken-off', detail, { retry: true });
 }
 
 /** The multipart reader throws plain errors for what it cannot read; a full disk has the call that failed. */

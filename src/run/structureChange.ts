@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { RemovalOption } from '../domain/change.ts';
-import { ChangedMeanwhile, NotFound, UsageError } from '../domain/errors.ts';
+import { ChangedMeanwhile, NotFound, NotNow, UsageError } from '../domain/errors.ts';
 import type { CourseId, ExternalId, GroupId } from '../domain/ids.ts';
 import { lostCourses, type SettleKind } from '../domain/settle.ts';
 import { type Group, Structure } from '../domain/structure.ts';
@@ -43,7 +43,7 @@ interface GroupChange {
 class StructureMoved extends Error {}
 
 /** Somebody was put into a group that was to be deleted. */
-class LearnerJoined extends UsageError {
+class LearnerJoined extends NotNow {
   constructor() {
     super('A learner joined the group a moment ago; it was not deleted. Try again.');
   }

@@ -117,6 +117,26 @@ describe('an upload over a socket', () => {
   });
 });
 
+test('an upload that broke off is taken when it is sent again under its Idempotency-Key', async () => {
+  const { store } = api.muster;
+  const { payload, headers } = multipart('EmployeeID,Mail,FirstName,LastName,Status,Groups\n'.repeat(10_000));
+  const before = left().length;
+  const socket = connect(port, '127.0.0.1');
+  socket.write(
+    `POST /api/v1/feeds/hr/runs HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${key}\r\nidempotency-key: night\r\ncontent-type: ${headers['content-type']}\r\ncontent-length: ${payload.length}\r\n\r\n`,
+  );
+  socket.write(payload.subarray(0, payload.length / 2));
+  await vi.waitFor(() => expect(left()).toHaveLength(before + 1), { timeout: 5_000 });
+  socket.destroy();
+  const worked = { '_id.key': 'night', answer: { $exists: false } };
+  await vi.waitFor(async () => expect(await store.idempotency.countDocuments(worked)).toBe(0), { timeout: 5_000 });
+  const again = { ...headers, authorization: `Bearer ${key}`, 'idempotency-key': 'night' };
+  const url = `http://127.0.0.1:${port}/api/v1/feeds/hr/runs`;
+  const answer = await fetch(url, { method: 'POST', headers: again, body: payload });
+  expect(answer.status).toBe(202);
+  await cancelRun(api.context, ((await answer.json()) as { run: RunId }).run, 'test');
+});
+
 test('what is no HTTP, or has headers too large, gets a problem document', async () => {
   const answerTo = (bytes: string) =>
     new Promise<string>((resolve) => {
