@@ -81,7 +81,7 @@ describe('an upload over a socket', () => {
     await cancelRun(api.context, run?._id as RunId, 'test');
   }, 60_000);
 
-  test('whose process was killed is found by its directory; what a run still reads, or may be being written, stays', async () => {
+  test('R24: whose process was killed is found by its directory; what a run still reads or will read again, or may be being written, stays', async () => {
     const { uploads } = api.context;
     const { clock } = api.muster;
     const make = async (owner: string, name: string, age: number) => {
@@ -97,12 +97,21 @@ describe('an upload over a socket', () => {
     await make(`${hostname()}_${process.ppid}`, 'spool-alive', 0);
     await make('another-host_1', 'spool-old', 3_600_000);
     await make('another-host_1', 'spool-young', 0);
-    const path = await make(`${hostname()}_${dead}`, 'spool-wanted', 0);
     await make(`${hostname()}_${process.pid}`, 'spool-mine', 0);
-    const source = { name: 'x', path, bytes: 1, temporary: true };
-    await requestRun(api.context, { feed: 'hr', mode: 'full', preview: true, approve: false, by: 'test', source });
+    for (const [name, preview, state] of [
+      ['spool-wanted', true, 'queued'],
+      ['spool-planned', false, 'planned'],
+      ['spool-previewed', true, 'planned'],
+    ] as const) {
+      const path = await make(`${hostname()}_${dead}`, name, 0);
+      const source = { name: 'x', path, bytes: 1, temporary: true };
+      const asked = { feed: 'hr', mode: 'full' as const, preview, approve: false, by: 'test', source };
+      const { _id } = await requestRun(api.context, asked);
+      await api.muster.store.runs.updateOne({ _id }, { $set: { state } });
+    }
     const stays = [
       'another-host_1/spool-young',
+      `${hostname()}_${dead}/spool-planned`,
       `${hostname()}_${dead}/spool-wanted`,
       `${hostname()}_${process.ppid}/spool-alive`,
     ];
