@@ -5,6 +5,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import type { RunId } from '../../../src/domain/ids.ts';
 import { cancelRun } from '../../../src/run/approval.ts';
 import { requestRun } from '../../../src/run/request.ts';
+import { REDACTED } from '../../../src/settings/redact.ts';
 import { COMPANY, HR } from '../../harness.ts';
 import { answered, multipart, useApi } from './asking.ts';
 
@@ -203,5 +204,15 @@ describe('feeds and runs by the API', () => {
     answered(202, await approve());
     expect(await api.muster.settled(run)).toMatchObject({ state: 'completed' });
     expect((await approve()).headers['idempotency-replayed']).toBe('true');
+  });
+
+  test('checking a text with dots in place of secrets tells a reader nothing of the one that is stored', async () => {
+    const secret = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
+    const text = HR.replace('name: hr', `name: told\nnotify: { webhook: "https://example.org", secret: ${secret} }`);
+    answered(201, await api.ask(key, 'PUT', 'feeds/told', { text }));
+    const shown = text.replace(secret, REDACTED).replace('externalId: EmployeeID', `externalId: "${REDACTED}"`);
+    const reader = await api.key('operator', ['feeds:read']);
+    const checked = answered(200, await api.ask(reader, 'POST', 'feeds/check', { text: shown }));
+    expect(checked.body).not.toContain(secret);
   });
 });
