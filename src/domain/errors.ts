@@ -6,12 +6,19 @@ export abstract class MusterError extends Error {
   abstract readonly code: string;
   /** Exit code of a command that ends with this error. */
   readonly exit: number = 1;
+  /** Nothing was done, and the same may be asked again: what stands in its way passes by itself. */
+  readonly retry: boolean = false;
 }
 
 /** Wrong usage or configuration: exit code 2. */
 export class UsageError extends MusterError {
   readonly code: string = 'usage';
   override readonly exit = 2;
+}
+
+/** What was asked for has to wait for something else. */
+export class NotNow extends UsageError {
+  override readonly retry = true;
 }
 
 /** A change stands on something that was changed after it was read (`If-Match`). */

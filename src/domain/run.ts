@@ -41,6 +41,15 @@ export function isAtRest(state: RunState, preview: boolean): boolean {
   return !isWorking(state) || (preview && state === 'planned');
 }
 
+/**
+ * May a run still read its file? One that was killed between plan and decision is read again (R24), and a held plan is
+ * made anew where it goes stale (R30).
+ */
+export function needsFile(state: RunState, preview: boolean): boolean {
+  return NEEDS_FILE.has(state) || (state === 'planned' && !preview);
+}
+const NEEDS_FILE: ReadonlySet<RunState> = new Set(['queued', 'reading', 'held']);
+
 export function isWorking(state: RunState): boolean {
   return WORKING.includes(state);
 }

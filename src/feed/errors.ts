@@ -3,6 +3,7 @@ import { MusterError } from '../domain/errors.ts';
 /** The source is not there, or cannot be read. */
 export class SourceUnavailable extends MusterError {
   readonly code = 'source-unavailable';
+  override readonly retry = true;
 }
 
 /** The file grew, shrank or was replaced while it was read. */

@@ -20,16 +20,19 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Set while a write with an Idempotency-Key is worked at: where its answer goes. */
     idempotency: IdempotencyDoc['_id'] | null;
+    /** Its answer says that nothing was done, and to ask again. */
+    retry: boolean;
   }
 }
 
 /**
  * Writes that bear an Idempotency-Key are done once: the same key gives the first answer again for a day, another
  * request under the same key is refused, and so is the same one while the first is still being worked at. An answer
- * that says that it was our fault (5xx) is not kept.
+ * that says that it was our fault (5xx), or to ask again, is not kept.
  */
 export function idempotency(app: App, context: HttpContext): void {
   app.decorateRequest('idempotency', null);
+  app.decorateRequest('retry', false);
   app.addHook('preHandler', async (request, reply) => {
     const key = request.headers['idempotency-key'];
     if (key === undefined || !request.principal || !isWrite(request)) return undefined;
@@ -50,8 +53,9 @@ export function idempotency(app: App, context: HttpContext): void {
       .send(body);
   });
   app.addHook('onSend', async (request, reply, payload) => {
+    const { idempotency, retry } = request;
     const kept = request.routeOptions.config.shownOnce ? withoutSecret : asSent;
-    if (request.idempotency) await keep(context, request.idempotency, kept(reply, payload));
+    if (idempotency) await keep(context, idempotency, retry ? undefined : kept(reply, payload));
     return payload;
   });
 }
@@ -116,15 +120,14 @@ function withoutSecret(reply: FastifyReply, body: unknown): Kept {
   return { status: problem.status, body: JSON.stringify(problem), type: PROBLEM };
 }
 
-async function keep(
-  { store, log }: HttpContext,
-  _id: IdempotencyDoc['_id'],
-  { status, body, type }: Kept,
-): Promise<void> {
-  const isText = typeof body === 'string' || body === undefined || body === null;
+function isText(body: unknown): body is string | null | undefined {
+  return typeof body === 'string' || body === undefined || body === null;
+}
+
+async function keep({ store, log }: HttpContext, _id: IdempotencyDoc['_id'], answer: Kept | undefined): Promise<void> {
   try {
-    if (status >= 500 || !isText) await store.idempotency.deleteOne({ _id });
-    else await store.idempotency.updateOne({ _id }, { $set: { answer: { status, body: body ?? '', type } } });
+    if (!answer || answer.status >= 500 || !isText(answer.body)) await store.idempotency.deleteOne({ _id });
+    else await store.idempotency.updateOne({ _id }, { $set: { answer: { ...answer, body: answer.body ?? '' } } });
   } catch (error) {
     log.warn({ error: (error as Error).name }, 'answer not kept');
   }

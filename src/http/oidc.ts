@@ -189,7 +189,7 @@ function unreachable(): HttpProblem {
     503,
     'oidc-unreachable',
     'The log-in service does not answer just now. Try again in a while, or log in with a password.',
-    { 'retry-after': '30' },
+    { headers: { 'retry-after': '30' } },
   );
 }
 

@@ -28,14 +28,21 @@ export const Problem = z
   .meta({ description: 'A problem document (RFC 9457)' });
 export type Problem = z.output<typeof Problem>;
 
+interface ProblemOptions {
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly retry?: boolean;
+}
+
 /** Ends a request with a problem document. */
 export class HttpProblem extends MusterError {
   readonly code: string;
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
-  constructor(status: number, code: string, detail: string, headers: Readonly<Record<string, string>> = {}) {
+  override readonly retry: boolean;
+  constructor(status: number, code: string, detail: string, { headers = {}, retry = false }: ProblemOptions = {}) {
     super(detail);
     this.headers = headers;
+    this.retry = retry;
     this.status = status;
     this.code = code;
   }
@@ -89,6 +96,7 @@ export function problemOf(status: number, code: string, detail: string, errors?:
 
 /** Every error of the API as a problem document. What was not foreseen is logged without the texts of the request. */
 export function onError(error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  request.retry = error instanceof MusterError && error.retry;
   if (error instanceof HttpProblem) {
     if (error.status === 401) reply.header('www-authenticate', 'Bearer');
     return sendProblem(reply.headers(error.headers), error.status, error.code, error.message);

@@ -42,6 +42,11 @@ export function networkOf(ip: string): string {
     .join(':');
 }
 
+/** What PTTL says of a key that never runs out. */
+const NO_END = -1;
+/** A count that has run out meanwhile is left alone: DECR would begin it again, without an end. */
+const TAKE_BACK = `if tonumber(redis.call('GET', KEYS[1]) or 0) > 0 then redis.call('DECR', KEYS[1]) end`;
+
 /**
  * Counts a try at something secret before it is made, so that many at once do not slip through, and takes it back when
  * it was right. Counted in Redis for all processes; where Redis cannot be reached, tries are not limited.
@@ -62,6 +67,8 @@ async function countTry(
     for (const { key, max, ms } of counted) {
       const done = await withPatience(redis.multi().set(key, 0, 'PX', ms, 'NX').incr(key).pttl(key).exec());
       const [tries, left] = [Number(done?.[1]?.[1]), Number(done?.[2]?.[1])];
+      // A count without an end would shut everybody behind the address out for good.
+      if (left === NO_END) await withPatience(redis.pexpire(key, ms));
       if (tries > max) throw tooMany(left > 0 ? left : ms);
     }
   } catch (error) {
@@ -69,13 +76,14 @@ async function countTry(
     log.warn({ error: (error as Error).name }, 'tries not counted');
   }
   return async () => {
-    for (const { key } of counted) await redis.decr(key).catch(() => undefined);
+    const takenBack = counted.map(({ key }) => withPatience(redis.eval(TAKE_BACK, 1, key)));
+    await Promise.allSettled(takenBack);
   };
 }
 
 function tooMany(ms: number): HttpProblem {
   const seconds = Math.ceil(ms / 1000);
   return new HttpProblem(429, 'too-many-tries', `Too many tries. Try again in ${seconds} s.`, {
-    'retry-after': String(seconds),
+    headers: { 'retry-after': String(seconds) },
   });
 }

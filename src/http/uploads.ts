@@ -5,7 +5,7 @@ import type { Readable } from 'node:stream';
 import type { MultipartFile } from '@fastify/multipart';
 import type { FastifyRequest } from 'fastify';
 import { MusterError } from '../domain/errors.ts';
-import type { RunState } from '../domain/run.ts';
+import { needsFile } from '../domain/run.ts';
 import { type SourceFile, spool } from '../feed/sources/file.ts';
 import type { HttpContext } from './context.ts';
 import { HttpProblem } from './problems.ts';
@@ -63,7 +63,7 @@ async function spooled(part: MultipartFile, raw: Readable, directory: string): P
 
 function brokenOff(): HttpProblem {
   const detail = 'The upload broke off, or is not well-formed multipart data. Nothing was run. Send it again.';
-  return new HttpProblem(400, 'broken-off', detail);
+  return new HttpProblem(400, 'broken-off', detail, { retry: true });
 }
 
 /** The multipart reader throws plain errors for what it cannot read; a full disk has the call that failed. */
@@ -81,8 +81,6 @@ function nameOf(name: string): string {
 const OWN = `${hostname()}_${process.pid}`;
 /** What a process of another host spools may be being written while it is younger than this, ms. */
 const YOUNG = 3_600_000;
-/** Runs whose file has still to be read, or will be again where a held plan goes stale. */
-const WANTED: ReadonlySet<RunState> = new Set(['queued', 'reading', 'held']);
 
 /**
  * Removes what no run will read any more: of runs that have read, and of uploads whose process died. `starting`: this
@@ -111,9 +109,9 @@ async function isLeft(
 ): Promise<boolean> {
   const run = await store.runs.findOne(
     { 'source.path': join(folder, 'feed') },
-    { sort: { createdAt: -1 }, projection: { state: 1 } },
+    { sort: { createdAt: -1 }, projection: { state: 1, preview: 1 } },
   );
-  if (run) return !WANTED.has(run.state);
+  if (run) return !needsFile(run.state, run.preview);
   if (owner === OWN) return starting;
   const pid = Number(owner.slice(owner.lastIndexOf('_') + 1));
   if (owner === `${hostname()}_${pid}`) return !isAlive(pid);

@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { NotFound, UsageError } from '../domain/errors.ts';
+import { NotFound, NotNow, UsageError } from '../domain/errors.ts';
 import type { RunId } from '../domain/ids.ts';
 import type { PlanPart } from '../domain/planPart.ts';
 import { sha256Of, sourceFile } from '../feed/sources/file.ts';
@@ -53,7 +53,7 @@ async function applyHeld(services: Services, run: RunDoc, by: string, reduced?: 
   } catch (error) {
     if (reduced) await dropReduced(store, run, reduced);
     if (!isDuplicateKey(error)) throw error;
-    throw new UsageError(
+    throw new NotNow(
       `Another run of feed ${run.feed} is at work; nothing was changed. Approve run ${run._id} when it has ended.`,
     );
   }

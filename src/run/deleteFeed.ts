@@ -1,4 +1,4 @@
-import { UsageError } from '../domain/errors.ts';
+import { NotNow, UsageError } from '../domain/errors.ts';
 import type { FeedDoc } from '../store/models.ts';
 import { supersede } from '../store/runs.ts';
 import type { Services } from '../store/services.ts';
@@ -12,7 +12,7 @@ export async function deleteFeed({ store, clock }: Services, { _id: feed, origin
   const refuse = (why: string, next: string) => new UsageError(`Feed ${feed} ${why}, so it was not deleted. ${next}`);
   if (origin === 'file') throw refuse('is a file of config/feeds', 'Remove that file first.');
   if (await store.runs.findOne({ feed, working: true }))
-    throw refuse('has a run at work', 'Wait for its end, or cancel it.');
+    throw new NotNow(`Feed ${feed} has a run at work, so it was not deleted. Wait for its end, or cancel it.`);
   const held = await store.learners.countDocuments({
     $or: [{ 'holds.feed': feed }, { 'memberships.sources.source': feed }],
   });

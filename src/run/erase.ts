@@ -1,5 +1,5 @@
 import type { Person } from '../domain/erase.ts';
-import { NotFound, UsageError } from '../domain/errors.ts';
+import { NotFound, NotNow, UsageError } from '../domain/errors.ts';
 import { type ExternalId, emailKey, externalId, type LearnerId, type RunId } from '../domain/ids.ts';
 import type { Learner } from '../domain/learner.ts';
 import { recordAudit } from '../store/auditChain.ts';
@@ -246,7 +246,7 @@ export async function liftErasure(
   }
   const open = erased.find(({ person }) => person);
   if (open) {
-    throw new UsageError(
+    throw new NotNow(
       `The erasure of ${open._id} is not at its end: it waits for runs that were at work. Nothing was changed. Try again when they have ended.`,
     );
   }

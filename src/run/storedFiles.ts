@@ -4,6 +4,7 @@ import { dirname, join, resolve, sep } from 'node:path';
 import type { Rejection, RowClaim } from '../domain/claim.ts';
 import type { Person } from '../domain/erase.ts';
 import { MusterError } from '../domain/errors.ts';
+import { needsFile } from '../domain/run.ts';
 import { countTheirs, redactFeed, type Theirs } from '../feed/redact.ts';
 import { type SourceFile, sha256Of, sourceFile } from '../feed/sources/file.ts';
 import type { FeedSettings } from '../settings/feed.ts';
@@ -50,7 +51,7 @@ export async function scrubFiles(store: Store, places: Places, person: Person): 
   for await (const { path, settings, run } of storedFiles(store, places)) {
     const file = await sourceFile(path).catch(() => undefined);
     if (!file) continue;
-    if (run && !WANTED.has(run.state)) {
+    if (run && !needsFile(run.state, run.preview)) {
       await rm(dirname(path), { recursive: true, force: true });
       continue;
     }
@@ -58,9 +59,6 @@ export async function scrubFiles(store: Store, places: Places, person: Person): 
     if (altered && run) await keepFitting(store, run, await sourceFile(path));
   }
 }
-
-/** States of runs that may still read their file: a held plan is made anew from it where it goes stale. */
-const WANTED: ReadonlySet<RunDoc['state']> = new Set(['queued', 'reading', 'held']);
 
 /** Runs that lie on another host with a file that may name somebody: it is for that host to look through. */
 export function elsewhere(run: Pick<RunDoc, 'source' | 'state'>): boolean {

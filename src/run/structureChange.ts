@@ -1,5 +1,5 @@
 import type { RemovalOption } from '../domain/change.ts';
-import { ChangedMeanwhile, NotFound, UsageError } from '../domain/errors.ts';
+import { ChangedMeanwhile, NotFound, NotNow, UsageError } from '../domain/errors.ts';
 import type { CourseId, ExternalId, GroupId, LearnerId, RunId } from '../domain/ids.ts';
 import { lostCourses, type SettleKind } from '../domain/settle.ts';
 import type { Group, GroupChange, Structure } from '../domain/structure.ts';
@@ -50,7 +50,7 @@ interface StructureUndo {
 class StructureMoved extends Error {}
 
 /** Somebody was put into a group that was to be deleted. */
-class LearnerJoined extends UsageError {
+class LearnerJoined extends NotNow {
   constructor() {
     super('A learner joined the group a moment ago; it was not deleted. Try again.');
   }

@@ -1,5 +1,5 @@
 import type { Change } from '../domain/change.ts';
-import { UsageError } from '../domain/errors.ts';
+import { NotNow, UsageError } from '../domain/errors.ts';
 import { DEFAULT_LIMITS, guard } from '../domain/guard.ts';
 import { emailKey, type GroupId, type LearnerId, MANUAL, type RunId } from '../domain/ids.ts';
 import type { Learner } from '../domain/learner.ts';
@@ -72,7 +72,7 @@ async function start(services: Services, run: RunDoc, by: string): Promise<void>
     const now = services.clock.now();
     await moveRun(services.store, run, 'cancelled', { by, at: now, set: { finishedAt: now } });
     const other = run.feed === null ? 'Another undo' : `A run of feed ${run.feed}`;
-    throw new UsageError(`${other} is at work; nothing was changed. Undo run ${run.undoes} when it has ended.`);
+    throw new NotNow(`${other} is at work; nothing was changed. Undo run ${run.undoes} when it has ended.`);
   }
 }
 

@@ -56,6 +56,7 @@ const GIVEN_UP: ReadonlySet<number> = new Set([251, 290]);
 /** Too much for one transaction on this server: a batch is then taken learner by learner. */
 export class TransactionGivenUp extends MusterError {
   readonly code = 'transaction-given-up';
+  override readonly retry = true;
   constructor() {
     super(
       'MongoDB gave this transaction up several times, as it does with those that last longer than its transactionLifetimeLimitSeconds, ' +

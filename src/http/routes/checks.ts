@@ -21,7 +21,9 @@ export function checkRoutes(app: App, context: HttpContext): void {
   let busy = false;
   const alone = async <T>(work: () => Promise<T>): Promise<T> => {
     if (busy)
-      throw new HttpProblem(409, 'check-running', 'Another check reads everything just now. Ask again in a while.');
+      throw new HttpProblem(409, 'check-running', 'Another check reads everything just now. Ask again in a while.', {
+        retry: true,
+      });
     busy = true;
     return work().finally(() => {
       busy = false;

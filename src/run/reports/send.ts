@@ -1,3 +1,4 @@
+import { MusterError } from '../../domain/errors.ts';
 import { deliverDue } from '../../notify/due.ts';
 import { sendMail } from '../../notify/mail.ts';
 import type { Telling } from '../../settings/telling.ts';
@@ -63,13 +64,24 @@ export function sendReports(
       atOnce: 1,
       claim: CLAIM,
       send: (one, stopped) => send(services, telling, one, largest, stopped),
+      isFinal: (error) => error instanceof OwnerWithoutAccess,
       fields: ({ _id }) => ({ report: _id.report, due: _id.due }),
     },
     stopping,
   );
 }
 
-/** By what the report's settings say now. Nobody gets it where it is no more, or its owner is not. */
+/** A report is sent with the eyes of its owner, who sees nothing any more. */
+class OwnerWithoutAccess extends MusterError {
+  readonly code = 'owner-without-access';
+  constructor({ name }: ReportDoc) {
+    super(
+      `The owner of report ${name} has no access to reports any more, so nobody received it. Give it another owner: delete it, and save it again as somebody who has access.`,
+    );
+  }
+}
+
+/** By what the report's settings say now. Nobody gets it where it is no more. @throws {OwnerWithoutAccess} */
 async function send(
   services: Services,
   telling: Telling,
@@ -78,8 +90,9 @@ async function send(
   stopping: AbortSignal | undefined,
 ): Promise<object | undefined> {
   const report = await readReportDoc(services.store, id);
-  const viewer = report && (await ownerOf(services, report));
-  if (!report?.settings.send || !viewer || viewer.role === 'reseller') return undefined;
+  if (!report?.settings.send) return undefined;
+  const viewer = await ownerOf(services, report);
+  if (!viewer || viewer.role === 'reseller') throw new OwnerWithoutAccess(report);
   const { settings } = report;
   const { to, format } = report.settings.send;
   const sight = await sightOf(services, viewer);

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { afterEach, describe, expect, test } from 'vitest';
 import { buildServer } from '../../../src/http/server.ts';
+import { countLogIn } from '../../../src/http/tries.ts';
 import { addUser } from '../../../src/store/users.ts';
 import { useApi } from './asking.ts';
 
@@ -51,14 +52,40 @@ describe('tries to log in behind a proxy', () => {
   });
 });
 
+/** Where the tries of that name are counted. */
+function countOf(name: string): string {
+  return `${api.muster.queues.prefix}:tries:${createHash('sha256').update(name).digest('base64url')}`;
+}
+
 test('a name is shut out for an hour after 300 tries, from however many addresses', async () => {
   await behind();
   await addUser(api.context, { login: 'ada', role: 'operator', by: 'test' });
-  const { redis, prefix } = api.muster.queues;
+  const { redis } = api.muster.queues;
   // A password takes some 0.3 s to look at: the tries of the hour before are counted by hand.
-  const key = `${prefix}:tries:${createHash('sha256').update('account ada').digest('base64url')}`;
-  await redis.set(key, 300, 'PX', 3_600_000);
+  await redis.set(countOf('account ada'), 300, 'PX', 3_600_000);
   const answer = await api.ask(undefined, 'POST', 'session', { login: 'ADA', password: 'x' });
   expect(answer.statusCode).toBe(429);
   expect(Number(answer.headers['retry-after'])).toBeGreaterThan(3_500);
+});
+
+describe('a count of tries', () => {
+  const ip = '203.0.113.80';
+  const key = () => countOf(`address ${ip}`);
+
+  test('that ran out while a password was looked at is not begun again by taking the try back', async () => {
+    const { redis } = api.muster.queues;
+    const right = await countLogIn(api.context, { ip });
+    await redis.del(key());
+    await right();
+    expect(await redis.exists(key())).toBe(0);
+  });
+
+  test('that would never end is given its end by the next try', async () => {
+    const { redis } = api.muster.queues;
+    await redis.set(key(), 61);
+    await expect(countLogIn(api.context, { ip })).rejects.toMatchObject({ status: 429 });
+    const left = await redis.pttl(key());
+    expect(left).toBeGreaterThan(0);
+    expect(left).toBeLessThanOrEqual(60_000);
+  });
 });

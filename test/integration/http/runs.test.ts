@@ -3,12 +3,16 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { RunId } from '../../../src/domain/ids.ts';
+import { cancelRun } from '../../../src/run/approval.ts';
+import { requestRun } from '../../../src/run/request.ts';
+import { REDACTED } from '../../../src/settings/redact.ts';
 import { COMPANY, HR } from '../../harness.ts';
 import { answered, multipart, useApi } from './asking.ts';
 
 const api = useApi();
 let key = '';
 
+const ASKED = { mode: 'full', preview: false, approve: false } as const;
 const rows = (count: number) =>
   `EmployeeID,Mail,FirstName,LastName,Status,Groups\n${Array.from({ length: count }, (_, at) => `${at + 1},p${at + 1}@example.org,A,B,A,sector-a\n`).join('')}`;
 
@@ -183,5 +187,32 @@ describe('feeds and runs by the API', () => {
       answered(404, answer);
       expect(answer.headers['content-type']).toContain('application/problem+json');
     }
+  });
+
+  test('R23: approving while another run of the feed is at work is refused, and the same request is taken when that one has ended', async () => {
+    const { store, clock } = api.muster;
+    await upload(rows(12), { approve: 'true' });
+    const run = await upload(rows(1));
+    const other = await requestRun(api.context, { ...ASKED, feed: 'hr', by: 'test' });
+    const until = new Date(clock.now().getTime() + 60_000);
+    const lease = { owner: 'test', host: hostname(), pid: process.pid, until };
+    await store.runs.updateOne({ _id: other._id }, { $set: { state: 'reading', working: true, lease } });
+    const approve = () =>
+      api.ask(key, 'POST', `runs/${run}/approve`, undefined, { 'idempotency-key': `approve ${run}` });
+    expect(answered(409, await approve()).body).toContain('is at work');
+    await cancelRun(api.context, other._id, 'test');
+    answered(202, await approve());
+    expect(await api.muster.settled(run)).toMatchObject({ state: 'completed' });
+    expect((await approve()).headers['idempotency-replayed']).toBe('true');
+  });
+
+  test('checking a text with dots in place of secrets tells a reader nothing of the one that is stored', async () => {
+    const secret = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
+    const text = HR.replace('name: hr', `name: told\nnotify: { webhook: "https://example.org", secret: ${secret} }`);
+    answered(201, await api.ask(key, 'PUT', 'feeds/told', { text }));
+    const shown = text.replace(secret, REDACTED).replace('externalId: EmployeeID', `externalId: "${REDACTED}"`);
+    const reader = await api.key('operator', ['feeds:read']);
+    const checked = answered(200, await api.ask(reader, 'POST', 'feeds/check', { text: shown }));
+    expect(checked.body).not.toContain(secret);
   });
 });

@@ -81,7 +81,7 @@ describe('an upload over a socket', () => {
     await cancelRun(api.context, run?._id as RunId, 'test');
   }, 60_000);
 
-  test('whose process was killed is found by its directory; what a run still reads, or may be being written, stays', async () => {
+  test('R24: whose process was killed is found by its directory; what a run still reads or will read again, or may be being written, stays', async () => {
     const { uploads } = api.context;
     const { clock } = api.muster;
     const make = async (owner: string, name: string, age: number) => {
@@ -97,12 +97,21 @@ describe('an upload over a socket', () => {
     await make(`${hostname()}_${process.ppid}`, 'spool-alive', 0);
     await make('another-host_1', 'spool-old', 3_600_000);
     await make('another-host_1', 'spool-young', 0);
-    const path = await make(`${hostname()}_${dead}`, 'spool-wanted', 0);
     await make(`${hostname()}_${process.pid}`, 'spool-mine', 0);
-    const source = { name: 'x', path, bytes: 1, temporary: true };
-    await requestRun(api.context, { feed: 'hr', mode: 'full', preview: true, approve: false, by: 'test', source });
+    for (const [name, preview, state] of [
+      ['spool-wanted', true, 'queued'],
+      ['spool-planned', false, 'planned'],
+      ['spool-previewed', true, 'planned'],
+    ] as const) {
+      const path = await make(`${hostname()}_${dead}`, name, 0);
+      const source = { name: 'x', path, bytes: 1, temporary: true };
+      const asked = { feed: 'hr', mode: 'full' as const, preview, approve: false, by: 'test', source };
+      const { _id } = await requestRun(api.context, asked);
+      await api.muster.store.runs.updateOne({ _id }, { $set: { state } });
+    }
     const stays = [
       'another-host_1/spool-young',
+      `${hostname()}_${dead}/spool-planned`,
       `${hostname()}_${dead}/spool-wanted`,
       `${hostname()}_${process.ppid}/spool-alive`,
     ];
@@ -115,6 +124,26 @@ describe('an upload over a socket', () => {
     await sweepUploads(api.context, { starting: true });
     expect(lying()).toEqual(stays.sort());
   });
+});
+
+test('an upload that broke off is taken when it is sent again under its Idempotency-Key', async () => {
+  const { store } = api.muster;
+  const { payload, headers } = multipart('EmployeeID,Mail,FirstName,LastName,Status,Groups\n'.repeat(10_000));
+  const before = left().length;
+  const socket = connect(port, '127.0.0.1');
+  socket.write(
+    `POST /api/v1/feeds/hr/runs HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${key}\r\nidempotency-key: night\r\ncontent-type: ${headers['content-type']}\r\ncontent-length: ${payload.length}\r\n\r\n`,
+  );
+  socket.write(payload.subarray(0, payload.length / 2));
+  await vi.waitFor(() => expect(left()).toHaveLength(before + 1), { timeout: 5_000 });
+  socket.destroy();
+  const worked = { '_id.key': 'night', answer: { $exists: false } };
+  await vi.waitFor(async () => expect(await store.idempotency.countDocuments(worked)).toBe(0), { timeout: 5_000 });
+  const again = { ...headers, authorization: `Bearer ${key}`, 'idempotency-key': 'night' };
+  const url = `http://127.0.0.1:${port}/api/v1/feeds/hr/runs`;
+  const answer = await fetch(url, { method: 'POST', headers: again, body: payload });
+  expect(answer.status).toBe(202);
+  await cancelRun(api.context, ((await answer.json()) as { run: RunId }).run, 'test');
 });
 
 test('what is no HTTP, or has headers too large, gets a problem document', async () => {

@@ -1,8 +1,10 @@
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { LearnerId } from '../../../src/domain/ids.ts';
 import { sourceFile, spool } from '../../../src/feed/sources/file.ts';
+import { cancelRun } from '../../../src/run/approval.ts';
 import { continueErasures, eraseLearner, liftErasure, tracesOf } from '../../../src/run/erase.ts';
 import { executeRun } from '../../../src/run/execute.ts';
 import { grantCourse } from '../../../src/run/grants.ts';
@@ -146,7 +148,7 @@ describe('Privacy: a person is erased', () => {
     }
     // A held plan, with its upload.
     const copy = await spool(
-      (await import('node:stream')).Readable.from([file(OTHERS[0] as string, ZOE.replace('zoe.quux', 'zoe.new'))]),
+      Readable.from([file(OTHERS[0] as string, ZOE.replace('zoe.quux', 'zoe.new'))]),
       join(places().data, 'uploads', 'host_1'),
       'hr.csv',
     );
@@ -323,6 +325,23 @@ describe('Privacy: an erasure that was cut short', () => {
     expect(await traces()).toEqual([]);
     expect((await chain()).breaks).toEqual([]);
   });
+});
+
+test('R24: the upload of a run that was killed between plan and decision loses the rows of who is erased, and stays', async () => {
+  await muster.import(file(...OTHERS, '901,cut@zzqq.example,Cutqqx,Zoeqqx,A,sector-a'), { approve: true });
+  const rows = file(...OTHERS, '901,cut@zzqq.example,Cutqqx,Zoeqqx,A,sector-b');
+  const copy = await spool(Readable.from([rows]), join(places().data, 'uploads', 'host_1'), 'hr.csv');
+  const request = { feed: 'hr', mode: 'full' as const, preview: false, approve: false, by: 'test' };
+  const { _id } = await requestRun(muster.context, {
+    ...request,
+    source: { name: 'hr.csv', path: copy.path, bytes: copy.bytes, temporary: true },
+  });
+  await muster.store.runs.updateOne({ _id }, { $set: { state: 'planned' } });
+  const learner = await muster.learner('901');
+  expect((await eraseLearner(muster.context, places(), { learner, by })).waitsFor).toEqual([_id]);
+  expect(readFileSync(copy.path, 'utf8')).toBe(file(...OTHERS));
+  await cancelRun(muster.context, _id, by);
+  expect(await continueErasures(muster.context, places())).toBe(0);
 });
 
 describe('Privacy: beside a check of everything', () => {

@@ -17,6 +17,29 @@ describe('secrets in the text of a feed', () => {
     expect(withSecrets(text('whsec_new'), text(SECRET))).toBe(text('whsec_new'));
   });
 
+  test('one that is written with escapes, or elsewhere under an anchor, is hidden too', () => {
+    const escaped = json(SECRET).replaceAll('whsec_', 'wh\\u0073ec_');
+    expect(redacted(escaped)).toBe(json(REDACTED));
+    const aliased = (secret: string) =>
+      `learner: { attributes: { a: &s ${secret} } }\nnotify: { webhook: https://example.org, secret: *s }\n`;
+    expect(redacted(aliased(SECRET))).toBe(aliased(REDACTED));
+  });
+
+  test('what stands for one is a text like any other where no secret stands', () => {
+    const asked = (secret: string) =>
+      `name: hr\nlearner: { externalId: "${REDACTED}" }\nnotify: { webhook: https://example.org, secret: ${secret} }\n`;
+    expect(withSecrets(asked(REDACTED), yaml(SECRET))).toBe(asked(SECRET));
+  });
+
+  test.each([
+    ['the secret', `learner: { externalId: *s }\nnotify: { webhook: https://example.org, secret: &s ${REDACTED} }\n`],
+    ['what it stands in', `notify: &n { secret: ${REDACTED} }\nlearner: { attributes: *n }\n`],
+    ['all of it', `&a\nnotify: { secret: ${REDACTED} }\nlearner: *a\n`],
+    ['an alias', `learner: { externalId: &s ${REDACTED} }\nnotify: { secret: *s }\n`],
+  ])('no secret is put where an anchor would bear it elsewhere: %s', (_, text) => {
+    expect(() => withSecrets(text, yaml(SECRET))).toThrow('nothing was changed');
+  });
+
   test('a text without one is shown as it is', () => {
     for (const text of ['name: hr\n', 'notify: { email: a@example.org }\n', '- no feed', '{ broken'])
       expect(redacted(text)).toBe(text);

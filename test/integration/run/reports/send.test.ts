@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { pauseAfter } from '../../../../src/notify/due.ts';
+import { viewSending } from '../../../../src/run/reports/saved.ts';
 import { askToSend, sendReports } from '../../../../src/run/reports/send.ts';
 import { scheduleDueReports } from '../../../../src/schedule/dueReports.ts';
 import { readReport } from '../../../../src/settings/report.ts';
@@ -173,7 +174,7 @@ describe('a report that is to be sent', () => {
     expect(mailServer.mails).toHaveLength(1);
   });
 
-  test('R29: is run with the eyes of its owner, as they are when it is sent', async () => {
+  test('R29: is run with the eyes of its owner, as they are when it is sent; given up, and says why, where the owner has no access any more', async () => {
     const login = 'ines@example.org';
     await addUser(muster.context, { login, role: 'instructor', by: 'test' });
     await muster.store.groups.updateOne({ externalId: 'sector-a' as never }, { $set: { instructors: [login] } });
@@ -191,6 +192,16 @@ describe('a report that is to be sent', () => {
     await ask(report);
     await deliver();
     expect(mailServer.mails).toHaveLength(1);
+    const error = expect.stringMatching(
+      /owner .* has no access to reports any more, so nobody received it\. .*save it again/,
+    );
+    expect((await sendings()).map(viewSending)).toMatchObject([
+      { state: 'sent', error: null },
+      { state: 'given up', error },
+      { state: 'given up', error },
+    ]);
+    muster.clock.forward(pauseAfter(1, 1) as number);
+    expect(await deliver()).toBe(0);
   });
 
   test('a worker that is told to stop leaves it to the next', async () => {
