@@ -100,8 +100,13 @@ async function settleItem(
   item: Item,
 ): Promise<void> {
   await services.store.transaction((session) =>
-    settleItems(services, session, run, batch, kind, [item], `${kind}-${item.learner}`),
+    settleItems(services, session, run, batch, kind, [item], stepOf(kind, item)),
   );
+}
+
+/** What the audit calls the settlement of one learner alone. */
+function stepOf(kind: SettleKind, { learner }: Item): string {
+  return `${kind}-${learner}`;
 }
 
 async function settleItems(
@@ -129,8 +134,12 @@ async function settleItems(
   if (audit) await recordAudit(store, session, audit);
 }
 
-/** Settles a learner whose settlement was set aside. */
-export async function settleSetAside(services: Services, { run: id, batch: number, job, learner }: SetAsideDoc) {
+/** Settles a learner whose settlement was set aside, in the session's transaction. */
+export async function settleSetAside(
+  services: Services,
+  session: Session,
+  { run: id, batch: number, job, learner }: SetAsideDoc,
+): Promise<void> {
   const { store } = services;
   const run = await store.runs.findOne({ _id: id });
   const batch = await store.batches.findOne({ _id: { run: id, batch: number } });
@@ -138,7 +147,7 @@ export async function settleSetAside(services: Services, { run: id, batch: numbe
   const audits = await store.audit.find({ _id: { run: id, batch: number, step: 'apply' } }).toArray();
   const items = itemsOf(batch, new Map(audits.flatMap(({ instead }) => instead ?? [])));
   const item = items.find((one) => one.learner === learner);
-  if (item) await settleItem(services, run, batch, job, item);
+  if (item) await settleItems(services, session, run, batch, job, [item], stepOf(job, item));
 }
 
 /** One learner to settle, with what its removals do to courses. */

@@ -4,7 +4,7 @@ import type { RunDoc } from '../store/models.ts';
 import { hasWork, ofRun } from '../store/outbox.ts';
 import { moveRun, readRun } from '../store/runs.ts';
 import type { Services } from '../store/services.ts';
-import { supersedeSetAside } from '../store/setAside.ts';
+import { supersedeSetAside, withdrawSetAside } from '../store/setAside.ts';
 import { type Session, within } from '../store/store.ts';
 import { attemptOfTable, dropTable, partsOf, runOfTable } from '../store/tables.ts';
 import { dropEmptiedGroups } from './emptiedGroups.ts';
@@ -59,9 +59,14 @@ export async function finishRun(services: Services, run: RunDoc): Promise<boolea
       unset: ['working', 'lease'],
       session,
     });
-    if (done && outcome && run.kind === 'undo') await dropEmptiedGroups(services, session, run, outcome.emptied ?? []);
+    if (done && outcome && run.kind === 'undo') {
+      // An undo that found nothing to turn back was never started.
+      if (run.undoes) await withdrawSetAside(store, run.undoes, session);
+      await dropEmptiedGroups(services, session, run, outcome.emptied ?? []);
+    }
     if (!done || !outcome || run.kind !== 'feed' || run.feed === null) return done;
     if (run.mode === 'full') await supersedeSetAside(store, run, outcome.readAt, session);
+    else await store.setAside.deleteMany({ _id: { $in: [...(outcome.supersedes ?? [])] } }, { session });
     const { learners, memberships } = outcome.held;
     await store.feeds.updateOne(
       { _id: run.feed },
@@ -77,13 +82,14 @@ export async function finishRun(services: Services, run: RunDoc): Promise<boolea
   return moved;
 }
 
-/** Sums up a run once more, that has ended: a set-aside operation of it has succeeded since. */
-export async function recount(services: Services, id: RunId): Promise<void> {
+/** Sums up a run once more, that has ended: this transaction does a set-aside operation of it. */
+export async function recount(services: Services, id: RunId, session: Session): Promise<void> {
   const { store } = services;
-  const run = await readRun(store, id);
+  const run = await store.runs.findOne({ _id: id }, { session });
   if (run?.state !== 'completed') return;
   const figures = run.outcome ? 'outcome.subscriptions' : 'report.subscriptions';
-  await store.runs.updateOne({ _id: id }, { $set: { [figures]: await countEvents(services, id) } });
+  const subscriptions = await countEvents(services, id, session);
+  await store.runs.updateOne({ _id: id }, { $set: { [figures]: subscriptions } }, { session });
 }
 
 /** What the run's settlements did, from the audit. */

@@ -287,8 +287,8 @@ async function applyOneByOne(
 }
 
 /** The change as it can be applied now: of the learner that another source made since the plan, where it creates one. Undefined: done already. */
-async function actualChange(services: Services, change: Change): Promise<Change | undefined> {
-  const actual = change.create ? await existing(services, change) : undefined;
+async function actualChange(services: Services, change: Change, session?: Session): Promise<Change | undefined> {
+  const actual = change.create ? await existing(services, change, session) : undefined;
   if (actual === undefined) return change;
   return actual === change.learner ? undefined : asUpdate(change, actual);
 }
@@ -303,10 +303,10 @@ async function insteadOf(services: Services, changes: readonly Change[]): Promis
 }
 
 /** The learner of that External ID whom another source made since the plan, or this batch in an earlier try. */
-async function existing({ store }: Services, { create }: Change): Promise<LearnerId | undefined> {
+async function existing({ store }: Services, { create }: Change, session?: Session): Promise<LearnerId | undefined> {
   const id = create?.externalId;
   if (id === undefined) return undefined;
-  return (await learnersByExternalId(store, [id])).get(id)?.id;
+  return (await learnersByExternalId(store, [id], session)).get(id)?.id;
 }
 
 /** The creation of a learner who exists by now, as a change of that learner. */
@@ -324,28 +324,32 @@ function asUpdate({ create: _, ...change }: Change, learner: LearnerId): Change 
 }
 
 /**
- * Applies and settles a set-aside change, as if it had succeeded at first. Where another source has made the learner
- * since, the feed reads the learner's rows again, so that its table comes to name the real one.
+ * Applies and settles a set-aside change in the session's transaction, as if it had succeeded at first. Where another
+ * source has made the learner since, the feed reads the learner's rows again, so that its table comes to name the real one.
  */
-export async function applySetAside(services: Services, run: RunDoc, batch: number, change: Change): Promise<void> {
+export async function applySetAside(
+  services: Services,
+  session: Session,
+  run: RunDoc,
+  batch: number,
+  change: Change,
+): Promise<void> {
   const { store, clock } = services;
   const { create: _, ...applied } = change;
-  const done = (await actualChange(services, change)) ?? applied;
+  const done = (await actualChange(services, change, session)) ?? applied;
   const id = { run: run._id, batch };
   const alone = `-${change.learner}`;
-  await store.transaction(async (session) => {
-    const now = clock.now();
-    const structure = await fenceStructure(store, session, id);
-    await writeChanges(services, session, run, { _id: id }, structure, [done], alone);
-    const orders = [{ learner: done.learner, endings: endingsOf(done, structure) }];
-    const work = { orders, structure, kind: 'purge' as const, now, run: run._id };
-    const settlements = await settleLearners(services, session, work);
-    const instead: AuditDoc['instead'] = done.learner === change.learner ? [] : [[change.learner, done.learner]];
-    const entry = applyAudit(id, run, now, [done], `retry${alone}`);
-    await recordAudit(store, session, { ...entry, ...(instead.length > 0 && { instead }) });
-    const audit = auditOf(id, `retry-settle${alone}`, run.by, whyOf(run), now, settlements);
-    if (audit) await recordAudit(store, session, audit);
-    if (instead.length > 0 && run.feed !== null)
-      await lookAgainAt(store, run.feed, [change.learner, done.learner], now, session);
-  });
+  const now = clock.now();
+  const structure = await fenceStructure(store, session, id);
+  await writeChanges(services, session, run, { _id: id }, structure, [done], alone);
+  const orders = [{ learner: done.learner, endings: endingsOf(done, structure) }];
+  const work = { orders, structure, kind: 'purge' as const, now, run: run._id };
+  const settlements = await settleLearners(services, session, work);
+  const instead: AuditDoc['instead'] = done.learner === change.learner ? [] : [[change.learner, done.learner]];
+  const entry = applyAudit(id, run, now, [done], `retry${alone}`);
+  await recordAudit(store, session, { ...entry, ...(instead.length > 0 && { instead }) });
+  const audit = auditOf(id, `retry-settle${alone}`, run.by, whyOf(run), now, settlements);
+  if (audit) await recordAudit(store, session, audit);
+  if (instead.length > 0 && run.feed !== null)
+    await lookAgainAt(store, run.feed, [change.learner, done.learner], now, session);
 }

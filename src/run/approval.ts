@@ -8,6 +8,7 @@ import { isDuplicateKey } from '../store/failures.ts';
 import { readFeedDoc } from '../store/feeds.ts';
 import { learnersById } from '../store/learners.ts';
 import type { RunDoc } from '../store/models.ts';
+import { ofRun } from '../store/outbox.ts';
 import { moveRun, readRun } from '../store/runs.ts';
 import type { Services } from '../store/services.ts';
 import type { Store } from '../store/store.ts';
@@ -137,6 +138,7 @@ async function heldRun({ store }: Services, id: RunId, what: string): Promise<Ru
 async function refuseStale({ store }: Services, run: RunDoc): Promise<void> {
   const again = staleRemedy(run);
   if (run.kind === 'feed') await refuseStaleFeed(store, run, again);
+  if (run.undoes) await refuseRetried(store, run, run.undoes, again);
   for await (const { changes } of store.batches.find({ _id: attemptOf(run) })) {
     const live = await learnersById(
       store,
@@ -148,6 +150,16 @@ async function refuseStale({ store }: Services, run: RunDoc): Promise<void> {
         `${moved} of the learners whom run ${run._id} changes were changed after its plan was made. ${again}`,
       );
     }
+  }
+}
+
+/** What the undone run had set aside, and has come about since, is not in the plan. */
+async function refuseRetried(store: Store, run: RunDoc, undone: RunId, again: string): Promise<void> {
+  const since = { at: { $gte: run.createdAt }, '_id.step': /^retry-/ };
+  if (await store.audit.findOne({ ...ofRun(undone), ...since } as never)) {
+    throw new StalePlan(
+      `An operation that run ${undone} had set aside was done after the plan of run ${run._id} was made. ${again}`,
+    );
   }
 }
 

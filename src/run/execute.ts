@@ -209,7 +209,8 @@ async function readAndPlan(services: Services, run: RunDoc, file: SourceFile): P
     { name: 'plan', ms: clock.now().getTime() - planStart.getTime() },
   ];
   const source = { ...run.source, bytes: file.bytes, sha256: reading.sha256 };
-  const planned = { ...run, stages, outcome, source, batches: plan.batches, state: 'planned' as const };
+  const { mode } = policy;
+  const planned = { ...run, stages, outcome, source, mode, batches: plan.batches, state: 'planned' as const };
   const moved = await moveRun(store, run, 'planned', {
     by: run.by,
     at: clock.now(),
@@ -217,7 +218,7 @@ async function readAndPlan(services: Services, run: RunDoc, file: SourceFile): P
       outcome,
       stages,
       batches: plan.batches,
-      mode: policy.mode,
+      mode,
       source,
       rejectedLayout: reader.rejectedLayout,
       ...(run.preview && { finishedAt: clock.now() }),

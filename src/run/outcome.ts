@@ -33,6 +33,8 @@ export interface Outcome {
   readonly held: { learners: number; memberships: number };
   /** Stored learners whom the file names, those included of whom it says that they have left. */
   readonly named?: number;
+  /** Of a delta feed: operations that older runs had set aside, of learners whom its rows name. */
+  readonly supersedes?: readonly string[];
   readonly newGroups: readonly (NewGroup & { id: GroupId })[];
   readonly releases: readonly Release[];
   /** Revision of the feed that the plan was made from (R30). */

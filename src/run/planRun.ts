@@ -14,8 +14,9 @@ import {
   learnersByExternalId,
   learnersById,
 } from '../store/learners.ts';
-import type { FeedDoc, RunDoc } from '../store/models.ts';
+import type { FeedDoc, RunDoc, SetAsideDoc } from '../store/models.ts';
 import { lostByAllSince, lostSince } from '../store/runs.ts';
+import { ofOlderRuns } from '../store/setAside.ts';
 import type { Store } from '../store/store.ts';
 import type { Addresses } from './addresses.ts';
 import { chunks } from './chunks.ts';
@@ -80,6 +81,7 @@ class Planning {
   #namedChanged = 0;
   /** Learners whom the feed holds still, though no row names them: a rejected one may be theirs (R15). */
   #unnamed = 0;
+  readonly #supersedes: string[] = [];
   readonly #subscriptions: SubscriptionCounts = { ...NO_SUBSCRIPTIONS };
   readonly #created = new Map<string, string>();
   readonly #swapped: { left: string; came: string }[] = [];
@@ -144,10 +146,12 @@ class Planning {
   }
 
   async #planClaims(): Promise<void> {
-    const { store, reading, policy } = this.#in;
+    const { store, run, reading, policy } = this.#in;
     const stored = await hasLearners(store);
+    const setAside = policy.mode === 'delta' ? await store.setAside.find(ofOlderRuns(run)).toArray() : [];
     for await (const claims of claimsOf(reading)) {
       const live = stored ? await this.#find(claims) : new Map<ExternalId, Learner>();
+      if (setAside.length > 0) this.#supersede(setAside, claims, live);
       const isNew = ({ externalId, status }: Claim) =>
         policy.unknownLearner === 'create' && status === 'active' && !live.has(externalId);
       const made = claims.filter(isNew);
@@ -165,6 +169,16 @@ class Planning {
         if (plan.change) planned.push({ change: plan.change, live: learner });
       }
       await this.#write(planned);
+    }
+  }
+
+  /** What a delta feed says of a learner takes the place of what could not be applied to that learner before. */
+  #supersede(setAside: readonly SetAsideDoc[], claims: readonly Claim[], live: ReadonlyMap<ExternalId, Learner>): void {
+    const names = new Set(claims.map(({ externalId }) => externalId));
+    const ids = new Set([...live.values()].map(({ id }) => id));
+    for (const { _id, learner, change } of setAside) {
+      const newcomer = change?.create?.externalId;
+      if (ids.has(learner) || (newcomer !== undefined && names.has(newcomer))) this.#supersedes.push(_id);
     }
   }
 
@@ -357,6 +371,7 @@ class Planning {
         lost: tally.lost,
         held: { learners: heldLearners, memberships: tally.added - tally.removed },
         named,
+        ...(this.#supersedes.length > 0 && { supersedes: this.#supersedes }),
         newGroups: [...reading.newGroups].map(([id, group]) => ({ id, ...group })),
         releases,
         feedRevision: feed?.revision ?? 0,

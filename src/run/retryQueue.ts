@@ -7,7 +7,7 @@ import { recordAudit } from '../store/auditChain.ts';
 import type { OutboxDoc, RunDoc, SetAsideDoc } from '../store/models.ts';
 import { entryFailed, ofRun } from '../store/outbox.ts';
 import type { Services } from '../store/services.ts';
-import { describe, lookAgainAt, retryFailed } from '../store/setAside.ts';
+import { describe, lookAgainAt, retryFailed, takeSetAside } from '../store/setAside.ts';
 import type { Store } from '../store/store.ts';
 import { advanceRun, recount } from './advance.ts';
 import { applyBatch, applySetAside } from './applyBatch.ts';
@@ -171,10 +171,12 @@ export async function retrySetAside(services: Services, doc: SetAsideDoc): Promi
   const { store } = services;
   const run = await store.runs.findOne({ _id: doc.run });
   try {
-    if (run && doc.job !== 'apply') await settleSetAside(services, doc);
-    else if (run && doc.change) await applySetAside(services, run, doc.batch, doc.change);
-    await store.setAside.deleteOne({ _id: doc._id });
-    await recount(services, doc.run);
+    await store.transaction(async (session) => {
+      if (!(await takeSetAside(store, doc, session))) return;
+      if (run && doc.job !== 'apply') await settleSetAside(services, session, doc);
+      else if (run && doc.change) await applySetAside(services, session, run, doc.batch, doc.change);
+      await recount(services, doc.run, session);
+    });
     return null;
   } catch (error) {
     await retryFailed(services, doc, error);

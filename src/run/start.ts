@@ -5,6 +5,7 @@ import type { BatchDoc, GroupDoc, OutboxDoc, RunDoc } from '../store/models.ts';
 import { ENQUEUED_BY_WRITER } from '../store/outbox.ts';
 import { moveRun, whyOf } from '../store/runs.ts';
 import type { Services } from '../store/services.ts';
+import { withdrawSetAside } from '../store/setAside.ts';
 import type { Session, Store } from '../store/store.ts';
 import { bumpStructure, toGroup } from '../store/structure.ts';
 import type { Outcome } from './outcome.ts';
@@ -42,6 +43,7 @@ export async function startApplying(
       session,
     });
     if (!moved) return false;
+    if (run.undoes) await withdrawSetAside(store, run.undoes, session);
     if (outcome) {
       const detail = await createGroups(store, session, outcome.newGroups);
       if (detail.length > 0) {

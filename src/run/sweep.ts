@@ -62,11 +62,12 @@ async function isBlocked({ store }: Services, { _id, feed, preview }: RunDoc): P
   return !preview && (await store.runs.findOne({ feed, working: true, _id: { $ne: _id } })) !== null;
 }
 
-/** Operations set aside whose time has come (R27). */
+/** Operations set aside whose time has come (R27). While a run of their feed is at work they wait: it may say otherwise. */
 async function retryDue(services: Services): Promise<void> {
   const { store, clock } = services;
+  const busy = await store.runs.distinct('feed', { working: true });
   const due = await store.setAside
-    .find({ retryAt: { $lte: clock.now() } })
+    .find({ retryAt: { $lte: clock.now() }, feed: { $nin: busy } })
     .limit(RETRIES)
     .toArray();
   for (const doc of due) if (await beginRetry(services, doc, Math.random())) await retrySetAside(services, doc);

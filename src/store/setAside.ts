@@ -1,6 +1,6 @@
 import type { Change } from '../domain/change.ts';
 import { MusterError } from '../domain/errors.ts';
-import type { GroupId, LearnerId } from '../domain/ids.ts';
+import type { GroupId, LearnerId, RunId } from '../domain/ids.ts';
 import type { SettleKind } from '../domain/settle.ts';
 import { isDuplicateKey } from './failures.ts';
 import type { BatchId, RunDoc, SetAsideDoc } from './models.ts';
@@ -107,10 +107,27 @@ export async function retryFailed({ store, clock }: Services, doc: SetAsideDoc, 
   );
 }
 
+/**
+ * Takes the operation out, in the transaction that does it. False: something has taken its place meanwhile, and it is
+ * not to be done any more.
+ */
+export async function takeSetAside(store: Store, { _id }: SetAsideDoc, session: Session): Promise<boolean> {
+  return (await store.setAside.deleteOne({ _id }, { session })).deletedCount === 1;
+}
+
 /** Operations of older runs of the feed, at whose learners the run has looked again: what it found takes their place. */
 export async function supersedeSetAside(store: Store, run: RunDoc, readAt: Date, session: Session): Promise<void> {
-  const older = { feed: run.feed, job: 'apply' as const, run: { $ne: run._id }, createdAt: { $lt: readAt } };
-  await store.setAside.deleteMany(older, { session });
+  await store.setAside.deleteMany({ ...ofOlderRuns(run), createdAt: { $lt: readAt } }, { session });
+}
+
+/** Set-aside changes of older runs of the run's feed. */
+export function ofOlderRuns({ _id, feed }: Pick<RunDoc, '_id' | 'feed'>) {
+  return { feed, job: 'apply' as const, run: { $ne: _id } };
+}
+
+/** Operations of a run that is turned back: a retry would bring back what the undo has taken away, or does not know of. */
+export async function withdrawSetAside(store: Store, run: RunId, session: Session): Promise<void> {
+  await store.setAside.deleteMany({ run }, { session });
 }
 
 /** Without personal data: a duplicate key names the field, never the value. */

@@ -1,6 +1,7 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { noting } from '../../../jobs/noting.ts';
 import type { LearnerId, RunId } from '../../../src/domain/ids.ts';
+import { approveRun, StalePlan } from '../../../src/run/approval.ts';
 import { digest } from '../../../src/run/digest.ts';
 import { drainRun } from '../../../src/run/manual.ts';
 import { addLearner, editLearner } from '../../../src/run/memberships.ts';
@@ -12,9 +13,12 @@ import {
   queueItem,
   queueItems,
   retryItem,
+  retrySetAside,
 } from '../../../src/run/retryQueue.ts';
 import { sweep } from '../../../src/run/sweep.ts';
+import { undoRun } from '../../../src/run/undo.ts';
 import { viewQueue } from '../../../src/run/views/queueView.ts';
+import type { RunDoc, SetAsideDoc } from '../../../src/store/models.ts';
 import { openStore } from '../../../src/store/store.ts';
 import { figure } from '../../faults/harness/figures.ts';
 import { COMPANY, HR, useMuster } from '../../harness.ts';
@@ -41,9 +45,9 @@ async function items(filter: Parameters<typeof queueItems>[1] = {}): Promise<Que
 }
 
 /** Someone takes the e-mail address of the second person between plan and application. */
-async function setOneAside(): Promise<{ run: RunId; thief: LearnerId; item: QueueItem }> {
+async function setOneAside(text = sheet()): Promise<{ run: RunId; thief: LearnerId; item: QueueItem }> {
   await muster.stopWorkers();
-  const run = await muster.read(sheet(), { feed: feed() });
+  const run = await muster.read(text, { feed: feed() });
   const thief = await addLearner(muster.context, {
     identity: { email: `P${night}-1@x.org`, status: 'active', attributes: {} },
     by: 'test',
@@ -150,6 +154,90 @@ describe('R27: one operation that cannot be applied', () => {
     await free(thief);
     expect(await muster.import(sheet(), { feed: feed() })).toMatchObject({ noChange: false, learners: { created: 1 } });
     expect(await muster.memberships(`${night}-1`)).toEqual([`sector-a: ${feed()}`]);
+  });
+});
+
+describe('R25: an operation that an undone run had set aside', () => {
+  async function undo(run: RunId, approve = true): Promise<RunDoc> {
+    const { _id } = await undoRun(muster.context, { run, by: 'ann', approve });
+    await drainRun(muster.context, _id);
+    return muster.settled(_id);
+  }
+
+  async function neverComes(): Promise<void> {
+    expect(await items()).toEqual([]);
+    muster.clock.forward(3_600_000);
+    await sweep(muster.context, muster.queues);
+    await expect(muster.learner(`${night}-1`)).rejects.toThrow('no learner');
+  }
+
+  test('is not done any more, not even where its retry had begun', async () => {
+    const { run, thief, item } = await setOneAside();
+    const doc = await muster.store.setAside.findOne({ _id: item.id });
+    expect(await undo(run)).toMatchObject({ kind: 'undo', state: 'completed' });
+    expect(await muster.memberships(`${night}-0`)).toEqual([]);
+    await free(thief);
+    expect(await retrySetAside(muster.context, doc as SetAsideDoc)).toBeNull();
+    await neverComes();
+  });
+
+  test('is not done any more where there is nothing else to turn back', async () => {
+    const { run, thief } = await setOneAside(sheet().split('\n').toSpliced(1, 1).toSpliced(2).join('\n').concat('\n'));
+    expect((await undo(run)).outcome).toMatchObject({ noChange: true });
+    await free(thief);
+    await neverComes();
+  });
+
+  test('is not done any more once an undo that was held is approved', async () => {
+    const { run, thief } = await setOneAside();
+    await muster.feed(`${HR.replace('name: hr', `name: ${feed()}`)}guard: { membershipsRemoved: 0 }\n`);
+    const held = await undo(run, false);
+    expect(held.state).toBe('held');
+    await approveRun(muster.context, held._id, 'ann');
+    await drainRun(muster.context, held._id);
+    await free(thief);
+    await neverComes();
+  });
+
+  test('R30: and that was done since, makes the undo stale that was held', async () => {
+    const { run, thief, item } = await setOneAside();
+    await muster.feed(`${HR.replace('name: hr', `name: ${feed()}`)}guard: { membershipsRemoved: 0 }\n`);
+    const held = await undo(run, false);
+    await free(thief);
+    expect(await retryItem(muster.context, item)).toMatchObject({ done: true });
+    await expect(approveRun(muster.context, held._id, 'ann')).rejects.toThrow(StalePlan);
+    await undo(run);
+    expect(await muster.memberships(`${night}-1`)).toEqual([]);
+  });
+});
+
+describe('R27: in a delta feed, an operation that was set aside', () => {
+  const DELTA = 'mode: delta\naction: { column: Do, add: [add], remove: [remove] }\n';
+  const delta = (what: string, mail = `own${night}@x.org`) =>
+    `${HEADER},Do\n${night}-1,${mail},First,Last,A,sector-a,${what}\n`;
+
+  /** Joining `sector-a` could not be applied, since somebody has taken the address. */
+  async function joinSetAside(): Promise<LearnerId> {
+    await muster.feed(`${HR.replace('name: hr', `name: ${feed()}`)}${DELTA}`);
+    await muster.import(delta('add').replace('sector-a', 'lone'), { feed: feed() });
+    return (await setOneAside(delta('add', `p${night}-1@x.org`))).thief;
+  }
+
+  test('gives way to what a later one says of that learner, though that changes nothing', async () => {
+    const thief = await joinSetAside();
+    expect(await items()).toHaveLength(1);
+    expect(await muster.import(delta('remove'), { feed: feed() })).toMatchObject({ memberships: { removed: 0 } });
+    expect(await items()).toEqual([]);
+    await free(thief);
+    muster.clock.forward(3_600_000);
+    await sweep(muster.context, muster.queues);
+    expect(await muster.memberships(`${night}-1`)).toEqual([`lone: ${feed()}`]);
+  });
+
+  test('waits on where later ones speak of others alone', async () => {
+    await joinSetAside();
+    await muster.import(delta('add').replaceAll(`${night}-1`, `${night}-2`).replace('own', 'other'), { feed: feed() });
+    expect(await items()).toHaveLength(1);
   });
 });
 
