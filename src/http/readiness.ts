@@ -64,7 +64,7 @@ export class ReadinessCheck {
       if (run.preview && run.state === 'planned') continue;
       if (run.state === 'queued' && busy.has(run.feed)) continue;
       const left = await store.outbox.countDocuments(ofRun(run._id));
-      const signs = JSON.stringify([run.state, run.attempt, left, run.lease?.until]);
+      const signs = JSON.stringify([run.state, run.attempt, left, run.lease?.until, run.keeping?.batches]);
       const before = this.#seen.get(run._id);
       seen.set(run._id, before?.signs === signs ? before : { signs, at: now });
     }

@@ -19,7 +19,7 @@ export async function advanceRun(services: Services, id: RunId): Promise<void> {
   // After nearly every batch there is more, and the run need not be read. Asked again below, since it may begin between.
   if (await hasWork(store, id, 'apply')) return;
   let run = await readRun(store, id);
-  if (run?.spread) return;
+  if (run?.spread || run?.keeping) return;
   if (run?.state === 'applying' && !(await hasWork(store, id, 'apply'))) {
     const stages = [...run.stages, { name: 'apply', ms: elapsed(run, 'applying', clock.now()) }];
     await moveRun(store, run, 'reconciling', { by: 'worker', at: clock.now(), set: { stages } });
@@ -46,7 +46,7 @@ export async function finishRun(services: Services, run: RunDoc): Promise<boolea
   const now = clock.now();
   const moved = await store.transaction(async (session) => {
     const stage = run.state === 'reconciling' ? [{ name: 'reconcile', ms: elapsed(run, 'reconciling', now) }] : [];
-    const done = await moveRun(store, run, 'completed', {
+    const done = await moveRun(store, run, run.error ? 'failed' : 'completed', {
       by: 'worker',
       at: now,
       set: {

@@ -3,7 +3,6 @@ import { ChangedMeanwhile, NotFound, NotNow, UsageError } from '../domain/errors
 import type { CourseId, ExternalId, GroupId, LearnerId, RunId } from '../domain/ids.ts';
 import { lostCourses, type SettleKind } from '../domain/settle.ts';
 import type { Group, GroupChange, Structure } from '../domain/structure.ts';
-import { auditOf, settleLearners } from '../reconcile/settleBatch.ts';
 import { recordAudit } from '../store/auditChain.ts';
 import { newRunId, reserve } from '../store/counters.ts';
 import { isDuplicateKey } from '../store/failures.ts';
@@ -11,10 +10,11 @@ import { memberIds } from '../store/learners.ts';
 import type { BatchDoc, CourseDoc, GroupDoc, OutboxDoc, RunDoc } from '../store/models.ts';
 import { readRun } from '../store/runs.ts';
 import type { Services } from '../store/services.ts';
-import type { Session, Store } from '../store/store.ts';
+import { type Session, type Store, within } from '../store/store.ts';
 import { bumpStructure, readStructure, toCourse, toGroup } from '../store/structure.ts';
 import { madeSubenvironments } from '../store/subenvironments.ts';
 import { chunks } from './chunks.ts';
+import { insertKept, keepBeforehand, StructureMoved, takeBackKept } from './keepBeforehand.ts';
 import { blankRun, drainRun, eventsOf, type ManualResult } from './manual.ts';
 import { removeMembers } from './memberships.ts';
 import type { Problem } from './outcome.ts';
@@ -45,9 +45,6 @@ interface StructureUndo {
   /** What stays as it is. */
   readonly problems: (now: Structure) => readonly Problem[];
 }
-
-/** The groups are not those any more that a change was made from: it is made again. */
-class StructureMoved extends Error {}
 
 /** Somebody was put into a group that was to be deleted. */
 class LearnerJoined extends NotNow {
@@ -99,14 +96,23 @@ async function changeOnce(services: Services, change: StructureChange): Promise<
       spread: { groups: concerned, settle, ...(groups.length > 0 && { lost: { option: change.option, groups } }) },
     }),
   };
-  if (change.option === 'keep' && run.spread?.lost) await keepBeforehand(services, run, after);
+  const keeps = change.option === 'keep' && run.spread?.lost !== undefined;
   const planned = undo ? await plannedSettlements(services, run) : [];
-  await store.transaction(async (session) => {
-    await store.runs.insertOne(run, { session });
-    if (changed.length > 0)
-      await writeGroups(services, session, run, changed, { at: before.revision, first: change.revision });
-    if (planned.length > 0) await store.outbox.insertMany(planned, { session });
-  });
+  const revisions = { at: before.revision, first: change.revision };
+  if (keeps) await refuseChanged(store, changed, revisions.first);
+  try {
+    if (keeps) await keepBeforehand(services, run, after);
+    await store.transaction(async (session) => {
+      if (keeps) await insertKept(store, session, run);
+      else await store.runs.insertOne(run, { session });
+      if (changed.length > 0) await writeGroups(services, session, run, changed, revisions);
+      if (planned.length > 0) await store.outbox.insertMany(planned, { session });
+    });
+  } catch (error) {
+    if (keeps) await takeBackKept(services, run._id);
+    if (keeps) await drainRun(services, run._id);
+    throw error;
+  }
   await spreadStructure(services, run);
   await drainRun(services, run._id);
   const events = await eventsOf(store, run._id);
@@ -121,6 +127,18 @@ async function plannedSettlements({ store, clock }: Services, run: RunDoc): Prom
   return batches.flatMap(({ _id, settle }) => (settle ? [waiting(_id, settle, now)] : []));
 }
 
+/** @throws {ChangedMeanwhile} where the first of the groups is stored in another revision. */
+async function refuseChanged(
+  store: Store,
+  [first]: readonly GroupChange[],
+  revision: number | undefined,
+  session?: Session,
+): Promise<void> {
+  if (revision === undefined || !first) return;
+  const group = await store.groups.findOne({ _id: first.id, revision }, { ...within(session), projection: { _id: 1 } });
+  if (!group) throw new ChangedMeanwhile('group');
+}
+
 async function writeGroups(
   { store, clock }: Services,
   session: Session,
@@ -132,10 +150,7 @@ async function writeGroups(
   const ids = groups.map(({ id }) => id);
   const stored = await store.groups.find({ _id: { $in: ids } }, { session }).toArray();
   const before = new Map(stored.map((doc) => [doc._id, doc]));
-  const [first] = ids;
-  if (revisions.first !== undefined && before.get(first as GroupId)?.revision !== revisions.first) {
-    throw new ChangedMeanwhile('group');
-  }
+  await refuseChanged(store, groups, revisions.first, session);
   let keys = false;
   for (const { id, after } of groups) {
     const old = before.get(id);
@@ -171,32 +186,6 @@ async function writeGroups(
     },
     { session },
   );
-}
-
-/** R6 for a change of structure: what members would lose becomes a direct grant before it is lost. */
-async function keepBeforehand(services: Services, run: RunDoc, after: Structure): Promise<void> {
-  const { store, clock } = services;
-  const { groups, lost } = run.spread as NonNullable<RunDoc['spread']>;
-  let batch = 0;
-  for (const learners of chunks(await memberIds(store, groups), BATCH_SIZE)) {
-    batch += 1;
-    await store.transaction(async (session) => {
-      const now = clock.now();
-      const before = await readStructure(store, session);
-      const work = { now, run: run._id };
-      const first = learners.map((learner) => ({ learner, endings: [] }));
-      await settleLearners(services, session, { ...work, orders: first, structure: before, kind: 'subscribe' });
-      const orders = learners.map((learner) => ({ learner, endings: [], ...(lost && { lost }) }));
-      const settlements = await settleLearners(services, session, {
-        ...work,
-        orders,
-        structure: after,
-        kind: 'subscribe',
-      });
-      const audit = auditOf({ run: run._id, batch }, 'keep', run.by, run.source.name, now, settlements);
-      if (audit) await store.audit.insertOne(audit, { session });
-    });
-  }
 }
 
 /**

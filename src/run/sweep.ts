@@ -10,6 +10,7 @@ import { beginRetry } from '../store/setAside.ts';
 import { advanceRun } from './advance.ts';
 import { abandonedRuns } from './drive.ts';
 import { enqueueImport } from './enqueue.ts';
+import { isLeftBehind, takeBackKept } from './keepBeforehand.ts';
 import { retrySetAside } from './retryQueue.ts';
 import { spreadStructure } from './structureChange.ts';
 import { tellRuns } from './tell.ts';
@@ -48,6 +49,7 @@ async function takeUpRuns(services: Services, queues: Queues): Promise<void> {
   const { store } = services;
   for (const run of await store.runs.find({ state: { $in: ['applying', 'reconciling'] } }).toArray()) {
     if (run.spread) await spreadStructure(services, run);
+    if (isLeftBehind(run, services.clock.now())) await takeBackKept(services, run._id);
     await advanceRun(services, run._id);
   }
   const waiting = await store.runs.find({ state: 'queued', kind: 'feed' }).sort({ createdAt: 1 }).toArray();

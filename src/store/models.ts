@@ -161,6 +161,8 @@ export interface RunDoc {
     /** The first learner of each batch, once the members are cut. */
     firsts?: LearnerId[];
   };
+  /** Direct grants are being made for a change of structure (`keep`) that follows; `until` null: they are taken back. */
+  keeping?: { until: Date | null; batches: number };
   /** Since when its history holds what people are to be told of. */
   tell?: Date;
   /** Entries of the history of which people were told. */
@@ -555,6 +557,7 @@ function schemas() {
       batches: Number,
       rejectedLayout: Mixed,
       spread: Mixed,
+      keeping: Mixed,
       tell: Date,
       told: Number,
     },
