@@ -9,7 +9,7 @@ import { BrokenOff } from '../feed/errors.ts';
 import { MAPPING_VERSION } from '../feed/mapping.ts';
 import { type FeedReader, openFeed } from '../feed/reader.ts';
 import type { Rows } from '../feed/rows/rows.ts';
-import { LOOK_AGAIN, type RowTable, RowTableWriter } from '../feed/rows/table.ts';
+import { LOOK_AGAIN, RowTableWriter } from '../feed/rows/table.ts';
 import { endsWithLineBreak, type SourceFile, sha256Of } from '../feed/sources/file.ts';
 import { type FeedSettings, policyOf } from '../settings/feed.ts';
 import { reserve } from '../store/counters.ts';
@@ -134,7 +134,6 @@ async function readAndPlan(services: Services, run: RunDoc, file: SourceFile): P
   const reader = await openFeed(file, settings);
   const layout = layoutDigest(reader);
   const comparable = sameMeaning && applied.layout === layout;
-  const rowTable = applied && (await loadTable(store, applied));
   const hashKey = applied ? Buffer.from(applied.hashKey, 'hex') : randomBytes(16);
   let previewId = PREVIEW_IDS;
   const newIds = async (what: 'groups' | 'learners', count: number): Promise<number> => {
@@ -145,12 +144,11 @@ async function readAndPlan(services: Services, run: RunDoc, file: SourceFile): P
   const policy = policyOf(settings);
   const anybody = await hasLearners(store);
   const addresses = new Addresses(store);
-  const { reading, compared } = await readSafely(services, {
+  const { reading, candidates } = await readNight(services, feed, comparable, {
     reader,
     policy,
     structure,
     hashKey,
-    known: comparable && policy.mode === 'full' ? rowTable : undefined,
     lookAgain,
     erased: await readErased(store),
     idsOf: (ids) => addresses.idsOf(ids),
@@ -175,7 +173,7 @@ async function readAndPlan(services: Services, run: RunDoc, file: SourceFile): P
     policy,
     structure: withNewGroups(structure, reading.newGroups),
     reading,
-    candidates: await candidatesOf(services, feed, comparable && compared, rowTable, reading, lookAgain),
+    candidates,
     windowOption: await readWindowOption(store),
     newLearnerIds: (count) => newIds('learners', count),
     now: planStart,
@@ -231,17 +229,32 @@ async function readAndPlan(services: Services, run: RunDoc, file: SourceFile): P
 
 /**
  * Reads by the hashes of last night's rows; where a collision of hashes has hidden a row of somebody from whom
- * something would be taken away, reads every row instead (docs/decisions/0002-row-hashes.md). `compared`: false where
- * every row was read, so that `lost` tells nothing.
+ * something would be taken away, reads every row instead (docs/decisions/0002-row-hashes.md). `comparable`: are rows
+ * understood today as they were then? `candidates`: learners of the last applied run who may have left.
  */
-async function readSafely(
-  { log }: Pick<Services, 'log'>,
-  input: ReadInput,
-): Promise<{ reading: Reading; compared: boolean }> {
-  const reading = await readClaims(input);
-  if (!reading.hidesRow) return { reading, compared: true };
-  log.warn('two rows of the feed have one hash; every row is read');
-  return { reading: await readClaims({ ...input, known: undefined }), compared: false };
+async function readNight(
+  { store, log }: Services,
+  { _id, applied }: FeedDoc,
+  comparable: boolean,
+  input: Omit<ReadInput, 'known'>,
+): Promise<{ reading: Reading; candidates: Iterable<LearnerId> }> {
+  // A delta feed names its leavers.
+  if (input.policy.mode !== 'full')
+    return { reading: await readClaims({ ...input, known: undefined }), candidates: [] };
+  const table = applied && (await loadTable(store, applied));
+  const all = new LearnerSet(input.lookAgain);
+  if (table && comparable) {
+    const reading = await readClaims({ ...input, known: table });
+    if (!reading.hidesRow) {
+      for (const id of reading.lost) all.add(id);
+      return { reading, candidates: all };
+    }
+    log.warn('two rows of the feed have one hash; every row is read');
+  }
+  const reading = await readClaims({ ...input, known: undefined });
+  if (!table) return { reading, candidates: await learnersHeldBy(store, _id) };
+  for (let at = 0; at < table.rows; at += 1) all.add(table.learner(at) as LearnerId);
+  return { reading, candidates: all };
 }
 
 /** A reader that was taken for dead, or whose run was cancelled, wakes with a plan that nobody waits for. */
@@ -388,25 +401,6 @@ function servesAgain({ authority }: FeedSettings, { nearlyAsBefore, marked }: Re
   if (!nearlyAsBefore || authority !== 'feed' || !plan.outcome.noChange) return false;
   for (const learner of plan.lookAgain) if (!marked.has(learner)) return false;
   return true;
-}
-
-/** Learners of the last applied run who may have left. */
-async function candidatesOf(
-  { store }: Services,
-  feed: FeedDoc,
-  comparable: boolean,
-  table: RowTable | undefined,
-  reading: Reading,
-  lookAgain: readonly LearnerId[],
-): Promise<Iterable<LearnerId>> {
-  if (!table) return learnersHeldBy(store, feed._id);
-  const all = new LearnerSet(lookAgain);
-  if (comparable) {
-    for (const id of reading.lost) all.add(id);
-    return all;
-  }
-  for (let at = 0; at < table.rows; at += 1) all.add(table.learner(at) as LearnerId);
-  return all;
 }
 
 /** Tonight's rows for tomorrow's comparison; rows of learners who must be looked at again match nothing. */

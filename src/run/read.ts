@@ -98,7 +98,9 @@ export function readClaims(input: ReadInput): Promise<Reading> {
 }
 
 class Claiming {
-  readonly #in: ReadInput;
+  readonly #in: Omit<ReadInput, 'known'>;
+  /** Let go when reading is done: what is read lives as long as the plan is made, and this is 16 bytes a row. */
+  #known: RowTable | undefined;
   readonly #rejections: Rejections;
   readonly #groups: GroupsToMake;
   /** All rows so far, by learner; only those to be gathered where there is a crowd. */
@@ -114,8 +116,9 @@ class Claiming {
   #read = 0;
   #repeated = 0;
 
-  constructor(input: ReadInput) {
+  constructor({ known, ...input }: ReadInput) {
     this.#in = input;
+    this.#known = known;
     this.#most = input.held ?? HELD;
     this.#rejections = new Rejections(input.reader.name);
     this.#groups = new GroupsToMake(input.policy, input.structure);
@@ -123,7 +126,8 @@ class Claiming {
   }
 
   async read(): Promise<Reading> {
-    const { reader, known } = this.#in;
+    const { reader } = this.#in;
+    const known = this.#known;
     const matcher = known?.matcher();
     const knownRows = await this.#detect(matcher);
     const { sha256 } = reader;
@@ -143,6 +147,7 @@ class Claiming {
     const newGroups = await this.#groups.withIds(this.#in.newGroupIds);
     const groupIds = new Map([...newGroups].map(([id, group]) => [group.externalId, id]));
     const claims = this.#unite(groupIds);
+    this.#known = undefined;
     return {
       sha256,
       rows: { read: this.#read, repeated: this.#repeated },
@@ -216,7 +221,7 @@ class Claiming {
 
   /** A row of the file is this one of the table. */
   #recognise(place: number, match: number): void {
-    const known = this.#in.known as RowTable;
+    const known = this.#known as RowTable;
     const flags = known.flags(match);
     this.#rowMap.assign(place, known.learner(match) as LearnerId);
     if (flags === 0) return;
@@ -281,7 +286,7 @@ class Claiming {
     });
     for (const claim of usable) crowd.add(claim.row - this.#first, claim);
     for (const externalId of await this.#in.contested(usable)) crowd.gather(externalId);
-    if (!this.#in.known) return;
+    if (!this.#known) return;
     const named = claims.map(({ externalId }) => externalId as ExternalId);
     for (const id of (await this.#in.idsOf(named)).values()) this.#dirty.add(id);
   }
