@@ -1,5 +1,5 @@
 import type { Change, FieldChange, MembershipChange } from './change.ts';
-import type { GroupId, SourceName } from './ids.ts';
+import type { GroupId, LearnerId, SourceName } from './ids.ts';
 import type { FeedHold, Identity, Learner, Membership, Source } from './learner.ts';
 import { sameWindows } from './window.ts';
 
@@ -28,6 +28,16 @@ export function asOfNow(change: Change, live: Learner, feed: SourceName): Change
   const comesToHold = change.hold?.after && !change.hold.after.leftAt;
   if (!comesToHold || status || live.status === 'active') return change;
   return { ...change, fields: [...others, { field: 'status', before: live.status, after: 'active' }] };
+}
+
+/**
+ * A creation as a change of the learner of that External ID whom another source has made meanwhile: the feed has not
+ * created that one (R20). What was to be created is left out.
+ */
+export function asChangeOf(learner: LearnerId, { create: _, hold, ...change }: Change): Change {
+  if (!hold?.after) return { ...change, learner, ...(hold && { hold }) };
+  const { created: __, ...after } = hold.after;
+  return { ...change, learner, hold: { ...hold, after } };
 }
 
 /** The change without memberships in groups that are no more; the very same object where all are there. */

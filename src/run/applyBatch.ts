@@ -1,4 +1,4 @@
-import { applyChange, asOfNow, createLearner, withoutGone } from '../domain/applyChange.ts';
+import { applyChange, asChangeOf, asOfNow, createLearner, withoutGone } from '../domain/applyChange.ts';
 import type { Change } from '../domain/change.ts';
 import type { LearnerId, SourceName } from '../domain/ids.ts';
 import type { Learner } from '../domain/learner.ts';
@@ -310,15 +310,14 @@ async function existing({ store }: Services, { create }: Change, session?: Sessi
 }
 
 /** The creation of a learner who exists by now, as a change of that learner. */
-function asUpdate({ create: _, ...change }: Change, learner: LearnerId): Change {
-  const { attributes = {}, ...texts } = _ ?? {};
+function asUpdate(change: Change, learner: LearnerId): Change {
+  const { attributes = {}, ...texts } = change.create ?? {};
   const fields = [
     ...Object.entries(texts),
     ...Object.entries(attributes).map(([key, value]) => [`attributes.${key}`, value]),
   ];
   return {
-    ...change,
-    learner,
+    ...asChangeOf(learner, change),
     fields: fields.map(([field, after]) => ({ field: field as string, after: after as string })),
   };
 }

@@ -6,7 +6,7 @@ import { sha256Of, sourceFile } from '../feed/sources/file.ts';
 import { recordDecision } from '../store/auditChain.ts';
 import { isDuplicateKey } from '../store/failures.ts';
 import { readFeedDoc } from '../store/feeds.ts';
-import { learnersById } from '../store/learners.ts';
+import { learnersByExternalId, learnersById } from '../store/learners.ts';
 import type { RunDoc } from '../store/models.ts';
 import { ofRun } from '../store/outbox.ts';
 import { moveRun, readRun } from '../store/runs.ts';
@@ -134,7 +134,10 @@ async function heldRun({ store }: Services, id: RunId, what: string): Promise<Ru
   throw new UsageError(`Run ${id} ${why}, not held, so it cannot be ${what}; nothing was changed.`);
 }
 
-/** Throws where the feed, the External IDs of groups, or a learner whom the plan changes, is not as it was when the plan was made (R30). */
+/**
+ * Throws where the feed, the External IDs of groups, or a learner whom the plan changes or creates, is not as it was when
+ * the plan was made (R30).
+ */
 async function refuseStale({ store }: Services, run: RunDoc): Promise<void> {
   const again = staleRemedy(run);
   if (run.kind === 'feed') await refuseStaleFeed(store, run, again);
@@ -144,10 +147,15 @@ async function refuseStale({ store }: Services, run: RunDoc): Promise<void> {
       store,
       changes.map(({ learner }) => learner),
     );
-    const moved = changes.filter(({ learner, revision }) => (live.get(learner)?.revision ?? 0) !== revision).length;
+    const made = await learnersByExternalId(
+      store,
+      changes.flatMap(({ create }) => create?.externalId ?? []),
+    );
+    const moved =
+      made.size + changes.filter(({ learner, revision }) => (live.get(learner)?.revision ?? 0) !== revision).length;
     if (moved > 0) {
       throw new StalePlan(
-        `${moved} of the learners whom run ${run._id} changes were changed after its plan was made. ${again}`,
+        `${moved} of the learners whom run ${run._id} changes were changed or made after its plan was made. ${again}`,
       );
     }
   }

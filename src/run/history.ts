@@ -1,4 +1,4 @@
-import { applyChange } from '../domain/applyChange.ts';
+import { applyChange, asChangeOf } from '../domain/applyChange.ts';
 import type { Change, SubscriptionEvent } from '../domain/change.ts';
 import type { CourseId, GroupId, LearnerId } from '../domain/ids.ts';
 import type { Learner } from '../domain/learner.ts';
@@ -46,9 +46,7 @@ async function changeOf(store: Store, { _id, instead }: AuditDoc, learner: Learn
     ])
     .toArray();
   const change = batch?.changes[0];
-  if (!change || planned === learner) return change;
-  const { create: _, ...rest } = change;
-  return { ...rest, learner };
+  return !change || planned === learner ? change : asChangeOf(learner, change);
 }
 
 /** By time, then run, then batch, and an application before its settlement. */

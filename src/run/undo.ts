@@ -1,3 +1,4 @@
+import { asChangeOf } from '../domain/applyChange.ts';
 import type { Change } from '../domain/change.ts';
 import { NotNow, UsageError } from '../domain/errors.ts';
 import { DEFAULT_LIMITS, guard } from '../domain/guard.ts';
@@ -299,9 +300,7 @@ const DAY = 86_400_000;
 /** A learner whom another source had made was updated, with no record of what the fields were: they stay. */
 function actualChange(change: Change, instead: ReadonlyMap<LearnerId, LearnerId>): Change {
   const learner = instead.get(change.learner);
-  if (learner === undefined) return change;
-  const { create: _, ...rest } = change;
-  return { ...rest, learner, fields: [] };
+  return learner === undefined ? change : { ...asChangeOf(learner, change), fields: [] };
 }
 
 function settleOf(changes: readonly Change[], restores: readonly Restore[]): SettleKind | null {

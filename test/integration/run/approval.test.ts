@@ -1,14 +1,16 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { RunId } from '../../../src/domain/ids.ts';
+import type { ExternalId, RunId } from '../../../src/domain/ids.ts';
 import type { PlanPart } from '../../../src/domain/planPart.ts';
 import { sourceFile } from '../../../src/feed/sources/file.ts';
 import { approveRun, planAgain, rejectRun, StalePlan } from '../../../src/run/approval.ts';
 import { enqueueRun } from '../../../src/run/enqueue.ts';
 import { executeRun } from '../../../src/run/execute.ts';
-import { editLearner } from '../../../src/run/memberships.ts';
+import { drainRun } from '../../../src/run/manual.ts';
+import { addLearner, editLearner } from '../../../src/run/memberships.ts';
 import { type RunReport, reportOf } from '../../../src/run/report.ts';
 import { requestRun } from '../../../src/run/request.ts';
+import { undoRun } from '../../../src/run/undo.ts';
 import { latestRuns } from '../../../src/store/runs.ts';
 import { COMPANY, HR, useMuster } from '../../harness.ts';
 
@@ -129,6 +131,41 @@ describe('a held plan approved in part', () => {
   });
 });
 
+const addByHand = (n: number) =>
+  addLearner(muster.context, {
+    identity: { externalId: `${feed}-${n}` as ExternalId, status: 'active', attributes: {} },
+    by,
+  });
+
+test('R20: a feed that meant to create whom a person made meanwhile has not created that learner', async () => {
+  await muster.stopWorkers();
+  const run = await muster.read(sheet(31), { feed, approve: true });
+  const learner = await addByHand(31);
+  await drainRun(muster.context, run._id);
+  await muster.startWorkers();
+  expect(await groupsOf(31)).toEqual([`sector-a: ${feed}`]);
+  expect(await muster.store.learners.findOne({ _id: learner })).toMatchObject({ lastName: 'Last', holds: [{ feed }] });
+
+  await load(sheet(30), true);
+  expect(await groupsOf(31)).toEqual([]);
+  expect(await muster.store.learners.findOne({ _id: learner })).toMatchObject({ status: 'active' });
+});
+
+test('R25: what a feed gave to whom a person made meanwhile is turned back whole', async () => {
+  await muster.stopWorkers();
+  const run = await muster.read(sheet(31), { feed, approve: true });
+  const learner = await addByHand(31);
+  await drainRun(muster.context, run._id);
+  await muster.startWorkers();
+  const undone = await undoRun(muster.context, { run: run._id, by, approve: true });
+  await drainRun(muster.context, undone._id);
+  expect(await muster.store.learners.findOne({ _id: learner })).toMatchObject({
+    status: 'active',
+    memberships: [],
+    holds: [],
+  });
+});
+
 describe('R30: a stale plan', () => {
   const touch = async (n: number) =>
     editLearner(muster.context, { learner: await muster.learner(`${feed}-${n}`), set: { lastName: 'New' }, by });
@@ -144,6 +181,14 @@ describe('R30: a stale plan', () => {
       state: 'completed',
       memberships: { removed: 15 },
     });
+  });
+
+  test('that creates somebody who was made by hand meanwhile is refused, and planned anew as a change of that learner', async () => {
+    const held = await load(sheet(31, (n) => (n > 15 ? 'sector-a' : null)));
+    await addByHand(31);
+    await expect(approveRun(muster.context, held.run, by)).rejects.toThrow(StalePlan);
+    const again = await planAgain(muster.context, held.run, by);
+    expect(again?.outcome).toMatchObject({ learners: { created: 0, updated: 1, deactivated: 15 } });
   });
 
   test("of a run that read the feed's own source too, while that has the same bytes", async () => {
