@@ -1,8 +1,9 @@
 import type { Change } from '../domain/change.ts';
-import { emailKey, type GroupId, type LearnerId } from '../domain/ids.ts';
+import { UsageError } from '../domain/errors.ts';
+import { emailKey, type GroupId, type LearnerId, MANUAL } from '../domain/ids.ts';
 import { type PlanPart, partOf } from '../domain/planPart.ts';
 import { LOOK_AGAIN, type RowTable, RowTableWriter } from '../feed/rows/table.ts';
-import type { RunDoc } from '../store/models.ts';
+import type { BatchDoc, Restore, RunDoc } from '../store/models.ts';
 import type { Services } from '../store/services.ts';
 import type { Store } from '../store/store.ts';
 import { dropTable, writeTable } from '../store/tables.ts';
@@ -18,6 +19,11 @@ import { Tally } from './tally.ts';
  * again at everybody of whom something was left out. Undefined: the run is not held any more.
  */
 export async function reducePlan({ store }: Services, run: RunDoc, part: PlanPart): Promise<ReducedPlan | undefined> {
+  if (run.kind === 'undo' && part.kind === 'only') {
+    throw new UsageError(
+      `Run ${run._id} is an undo, which has no rows to choose from; nothing was changed. Leave learners out instead (--except).`,
+    );
+  }
   const held = { _id: run._id, state: 'held' as const, attempt: run.attempt };
   const taken = await store.runs.findOneAndUpdate(held, { $inc: { parts: 1 } }, { returnDocument: 'after' });
   if (!taken) return undefined;
@@ -32,12 +38,20 @@ export async function dropReduced(store: Store, run: RunDoc, { attempt, outcome 
   if (table && table !== (run.outcome as Outcome).applied.table) await dropTable(store, table);
 }
 
+/** What of a learner's grants and results lies in the part; null = nothing. The very same object where all of it does. */
+function restoreOf(restore: Restore, part: PlanPart): Restore | null {
+  if (part.kind === 'except') return part.learners.has(restore.learner) ? null : restore;
+  if (part.kind === 'only' || restore.revoke.length === 0) return restore;
+  return restore.grant.length + restore.purged.length > 0 ? { ...restore, revoke: [] } : null;
+}
+
 class Reducing {
   readonly #store: Store;
   readonly #run: RunDoc;
   readonly #part: PlanPart;
   readonly #attempt: number;
   readonly #lookAgain = new LearnerSet();
+  #undoBatches = 0;
   /** Addresses that stay with their holders, so that nobody else can receive them. */
   readonly #kept = new Set<string>();
 
@@ -52,23 +66,31 @@ class Reducing {
     const outcome = this.#run.outcome as Outcome;
     await this.#keepAddresses(outcome.releases);
     const writer = new PlanWriter(this.#store, this.#run._id, this.#attempt);
-    const tally = new Tally(this.#run.feed ?? '');
+    const tally = new Tally(this.#run.feed ?? MANUAL);
     const used = new Set<GroupId>();
     let [changes, takenOut, named, created, left] = [0, 0, 0, 0, 0];
-    for await (const change of this.#changes()) {
-      const kept = this.#keep(change);
-      if (kept !== change) {
-        takenOut += 1;
-        this.#lookAgain.add(change.learner);
-        if (!kept && change.create) created += 1;
-        else if (!kept && change.rows) named += 1;
-        if (!change.rows) left += 1;
+    for await (const batch of this.#batches()) {
+      const some: Change[] = [];
+      for (const change of batch.changes) {
+        const kept = this.#keep(change);
+        if (kept !== change) {
+          takenOut += 1;
+          this.#lookAgain.add(change.learner);
+          if (!kept && change.create) created += 1;
+          else if (!kept && change.rows) named += 1;
+          if (!change.rows) left += 1;
+        }
+        if (!kept) continue;
+        changes += 1;
+        tally.add(kept, undefined);
+        for (const { group, after } of kept.memberships) if (after.length > 0) used.add(group);
+        some.push(kept);
       }
-      if (!kept) continue;
-      changes += 1;
-      tally.add(kept, undefined);
-      for (const { group, after } of kept.memberships) if (after.length > 0) used.add(group);
-      await writer.add(kept);
+      if (this.#run.kind === 'undo') {
+        const alone = await this.#writeUndo(batch, some);
+        changes += alone.kept;
+        takenOut += alone.takenOut;
+      } else for (const change of some) await writer.add(change);
     }
     await writer.end();
     const { memberships } = outcome;
@@ -77,7 +99,7 @@ class Reducing {
     const { updated, reactivated, deactivated, added, removed, lost, windows } = tally;
     return {
       attempt: this.#attempt,
-      batches: writer.batches,
+      batches: writer.batches + this.#undoBatches,
       outcome: {
         ...outcome,
         noChange: changes === 0 && newGroups.length === 0,
@@ -107,10 +129,36 @@ class Reducing {
     };
   }
 
+  #batches(): AsyncIterable<BatchDoc> {
+    return this.#store.batches.find({ _id: attemptOf(this.#run) }).sort({ _id: 1 });
+  }
+
   async *#changes(): AsyncGenerator<Change> {
-    for await (const { changes } of this.#store.batches.find({ _id: attemptOf(this.#run) }).sort({ _id: 1 })) {
-      yield* changes;
+    for await (const { changes } of this.#batches()) yield* changes;
+  }
+
+  /**
+   * A batch of an undo as it is, without what is left out, since what a learner's changes and grants come to is settled
+   * together: of whom the change waits, the grants and results do too. Returns how many learners it keeps, and leaves something out of, besides those of whom a change is kept or cut.
+   */
+  async #writeUndo(
+    { restores: planned = [], ...batch }: BatchDoc,
+    changes: Change[],
+  ): Promise<{ kept: number; takenOut: number }> {
+    const changed = new Set(changes.map(({ learner }) => learner));
+    const waits = new Set(batch.changes.flatMap(({ learner }) => (changed.has(learner) ? [] : [learner])));
+    const restores = planned.flatMap((one) => (waits.has(one.learner) ? [] : (restoreOf(one, this.#part) ?? [])));
+    if (changes.length > 0 || restores.length > 0 || batch.overtaken) {
+      this.#undoBatches += 1;
+      const _id = { run: this.#run._id, batch: this.#attempt * 1_000_000 + this.#undoBatches };
+      await this.#store.batches.insertOne({ ...batch, _id, changes, ...(restores.length > 0 && { restores }) });
     }
+    const [whole, wholeRestores] = [new Set(changes), new Set(restores)];
+    const cut = new Set(batch.changes.filter((change) => !whole.has(change)).map(({ learner }) => learner));
+    return {
+      kept: restores.filter(({ learner }) => !changed.has(learner)).length,
+      takenOut: planned.filter((restore) => !wholeRestores.has(restore) && !cut.has(restore.learner)).length,
+    };
   }
 
   /** Who is to receive an address that its holder does not give up now waits with all of the change. */

@@ -1,5 +1,6 @@
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { RunId } from '../../../src/domain/ids.ts';
+import type { PlanPart } from '../../../src/domain/planPart.ts';
 import { approveRun } from '../../../src/run/approval.ts';
 import { digest } from '../../../src/run/digest.ts';
 import { grantCourse, revokeCourse } from '../../../src/run/grants.ts';
@@ -172,6 +173,76 @@ describe('R25: a run of a feed', () => {
     await undo(first.run);
     expect(await muster.memberships(id(1))).toEqual([`sector-b: ${feed}`]);
     expect(await undo(first.run)).toMatchObject({ state: 'completed', noChange: true });
+  });
+});
+
+describe('R25: a held undo that is approved in part', () => {
+  /** So many that adding them again is held by the guard. */
+  const everybody = Array.from({ length: 103 }, (_, at) => `${at},sector-b`);
+  const [kept, left] = [1, 2];
+
+  /** An undo, held by the guard, of a night on which everybody left; learner 0 has come back since. */
+  async function heldUndo(courses: 'keep' | 'purge'): Promise<RunId> {
+    await muster.feed(`${HR.replace('name: hr', `name: ${feed}`)}leaver: { courses: ${courses} }\n`);
+    await load(...everybody);
+    for (const at of [0, kept, left]) {
+      const learner = await muster.learner(id(at));
+      await recordProgress(muster.context, { learner, course: await muster.course('sales'), completion: 70 });
+    }
+    const { run } = await muster.import(sheet(...everybody).replaceAll(',A,', ',T,'), { feed, approve: true });
+    await load(everybody[0] as string);
+    const held = await undoRun(muster.context, { run, by });
+    expect(held).toMatchObject({ state: 'held' });
+    return held._id;
+  }
+
+  async function approve(run: RunId, part: PlanPart): Promise<RunReport> {
+    await approveRun(muster.context, run, by, part);
+    await drainRun(muster.context, run);
+    return reportOf(muster.store, await muster.settled(run));
+  }
+
+  const except = async (n: number) => ({ kind: 'except' as const, learners: new Set([await muster.learner(id(n))]) });
+  const completion = async (n: number) => {
+    const _id = { learner: await muster.learner(id(n)), course: await muster.course('sales') };
+    return (await muster.store.progress.findOne({ _id }))?.completion;
+  };
+
+  test('puts the purged results of all others back, those included who have no other change', async () => {
+    const run = await heldUndo('purge');
+    expect(await approve(run, await except(left))).toMatchObject({
+      state: 'completed',
+      approved: { changes: 102, takenOut: 1 },
+      memberships: { added: 101 },
+    });
+    expect([await completion(0), await completion(kept), await completion(left)]).toEqual([70, 70, undefined]);
+    expect(await muster.subscriptions(id(kept))).toEqual(['safety: active', 'sales: active', 'welcome: active']);
+    expect(await muster.subscriptions(id(left))).toEqual([]);
+    await isWhole();
+  });
+
+  test('takes the direct grants of all others back', async () => {
+    const run = await heldUndo('keep');
+    await approve(run, await except(left));
+    expect(await muster.subscriptions(id(kept))).toEqual(['safety: active', 'sales: active', 'welcome: active']);
+    expect(await muster.subscriptions(id(left))).toEqual(['safety: active*', 'sales: active*', 'welcome: active*']);
+    await isWhole();
+  });
+
+  test('without its removals takes no direct grant back, and puts memberships back', async () => {
+    const run = await heldUndo('keep');
+    expect(await approve(run, { kind: 'without-removals' })).toMatchObject({
+      approved: { changes: 102, takenOut: 103 },
+    });
+    expect(await muster.memberships(id(kept))).toEqual([`sector-b: ${feed}`]);
+    expect(await muster.subscriptions(id(kept))).toEqual(['safety: active*', 'sales: active*', 'welcome: active*']);
+    await isWhole();
+  });
+
+  test('is refused row by row, since it has no rows', async () => {
+    const run = await heldUndo('keep');
+    await expect(approve(run, { kind: 'only', rows: new Set([2]) })).rejects.toThrow(/--except/);
+    expect(await muster.store.runs.findOne({ _id: run })).toMatchObject({ state: 'held' });
   });
 });
 
