@@ -1,5 +1,5 @@
 import { userInfo } from 'node:os';
-import { type Muster, openMuster } from './environment.ts';
+import { LAST, type Muster, openMuster } from './environment.ts';
 import { Interrupted } from './interrupted.ts';
 import { Output, type Streams } from './output.ts';
 
@@ -24,6 +24,8 @@ export class Cli {
   /** The command ends by itself, and with exit code 0, when it is told to stop. */
   serving = false;
   #muster: Promise<Muster> | undefined;
+  /** When it was told to stop, by `performance.now()`. */
+  #stopped: number | undefined;
 
   constructor(streams: Streams, options: CliOptions) {
     this.out = new Output(streams);
@@ -31,6 +33,9 @@ export class Cli {
     this.env = { ...(options.env ?? process.env) };
     this.directory = options.directory ?? process.cwd();
     this.stopping = options.stopping ?? new AbortController().signal;
+    this.stopping.addEventListener('abort', () => {
+      this.#stopped = performance.now();
+    });
   }
 
   /** Who does what this command does, for the audit. */
@@ -68,6 +73,6 @@ export class Cli {
 
   async close(): Promise<void> {
     const muster = await this.#muster?.catch(() => undefined);
-    await muster?.close();
+    await muster?.close(this.#stopped && this.#stopped + LAST);
   }
 }

@@ -1,6 +1,5 @@
-import { rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import { type SourceFile, sourceFile } from '../feed/sources/file.ts';
+import { dropCopies } from '../run/copies.ts';
 import { type Drive, driveRun, interruptedRun } from '../run/drive.ts';
 import { type RunReport, reportOf } from '../run/report.ts';
 import { tellRuns } from '../run/tell.ts';
@@ -8,6 +7,9 @@ import type { RunDoc } from '../store/models.ts';
 import type { Cli } from './cli.ts';
 import type { JsonOption } from './options.ts';
 import { runText } from './runText.ts';
+
+/** Runs whose copies of standard input are looked at when a run has ended. */
+const COPIES = 100;
 
 /** Takes a run to its end in this process, with words about how far it has come. */
 export async function drive(cli: Cli, run: RunDoc, file?: SourceFile): Promise<RunDoc> {
@@ -24,6 +26,7 @@ export async function drive(cli: Cli, run: RunDoc, file?: SourceFile): Promise<R
   const ended = await driveRun(order, run, file);
   // For whoever looks next; where it cannot be written now, the next sweep of a worker does it.
   await tellRuns(muster.services).catch(() => undefined);
+  await dropCopies(muster.store, COPIES, run.feed ?? undefined).catch(() => undefined);
   return ended;
 }
 
@@ -35,7 +38,6 @@ export async function resumeInterrupted(cli: Cli, feed: string): Promise<void> {
   cli.out.say(`Run ${run._id} of feed ${feed} was interrupted while ${run.state}; it goes on first.`);
   const file = run.source.path === undefined ? undefined : await sourceFile(run.source.path).catch(() => undefined);
   const ended = await drive(cli, run, file);
-  if (run.source.temporary && run.source.path) await rm(dirname(run.source.path), { recursive: true, force: true });
   cli.out.say(`Run ${run._id}: ${ended.state}.`);
 }
 

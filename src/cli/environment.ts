@@ -24,6 +24,7 @@ import { initiateReplicaSet } from '../store/replicaSet.ts';
 import { type Services, systemClock } from '../store/services.ts';
 import { openStore, type Store } from '../store/store.ts';
 import { startTracing } from '../telemetry/tracing.ts';
+import { atMost } from './atMost.ts';
 import { applyFeedFiles } from './feedFiles.ts';
 import { plainLog } from './plainLog.ts';
 import { applyReportFiles } from './reportFiles.ts';
@@ -36,8 +37,10 @@ const SWEEP = 1_000;
 const TIDY = 60_000;
 /** How long a command that somebody waits for looks for MongoDB, ms. */
 const PATIENCE = 10_000;
-/** What running jobs may take when a command ends, ms. */
-const LAST_JOBS = 8_000;
+/** What closing may take in all, ms; what is still open then ends with the process, as by a kill (R24), */
+export const LAST = 9_000;
+/** and how much of that is left to what is closed when the running jobs have ended, ms. */
+const AFTER_JOBS = 1_000;
 
 /** The open environment: one database, and one key prefix in Redis. */
 export interface Muster {
@@ -48,7 +51,8 @@ export interface Muster {
   queues(): Promise<Queues>;
   /** Workers in this process, and the sweep that gives them what was left behind, from the first call until `close`. `imports`: runs of feeds too, also those that are due, and messages to people. */
   work(options?: { imports: boolean }): Promise<void>;
-  close(): Promise<void>;
+  /** At most until then, by `performance.now()`; unset = for `LAST`. */
+  close(until?: number): Promise<void>;
 }
 
 export interface OpenOptions {
@@ -68,13 +72,15 @@ export async function openMuster(options: OpenOptions): Promise<Muster> {
   const log = logger(env, options);
   const dataDir = resolve(options.directory, env.MUSTER_DATA);
   const embedded: EmbeddedServers[] = [];
-  const closing: (() => Promise<unknown>)[] = [];
+  const closing: ((left: number) => Promise<unknown>)[] = [];
   let queues: Promise<Queues> | undefined;
   let working: Promise<void> | undefined;
 
-  const close = async (): Promise<void> => {
-    for (const end of closing.splice(0).reverse())
-      await end().catch((error) => log.warn({ at: framesOf(error) }, 'not closed'));
+  const close = async (until = performance.now() + LAST): Promise<void> => {
+    for (const end of closing.splice(0).reverse()) {
+      const left = until - performance.now();
+      await atMost(left, end(left)).catch((error) => log.warn({ at: framesOf(error) }, 'not closed'));
+    }
   };
   try {
     const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint } = env;
@@ -167,9 +173,9 @@ export async function openMuster(options: OpenOptions): Promise<Muster> {
       };
       rounds.push(every(TIDY, tidy, (error) => log.warn({ error: error.name }, 'erasures and retention wait')));
     }
-    closing.push(async () => {
-      await Promise.all(rounds.map((round) => round.stop()));
-      await workers.stop(LAST_JOBS);
+    closing.push((left) => {
+      const most = left - AFTER_JOBS;
+      return atMost(most, Promise.all([...rounds.map((round) => round.stop()), workers.stop(most)]));
     });
   }
 }

@@ -13,4 +13,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   else throw error;
 });
 
-process.exitCode = await main(process.argv.slice(2), process, { stopping: stop.signal });
+const exit = await main(process.argv.slice(2), process, { stopping: stop.signal });
+// What could not be closed in time would keep the process; what was written has to come out.
+for (const stream of [process.stdout, process.stderr]) await new Promise((resolve) => stream.write('', resolve));
+process.exit(exit);

@@ -22,7 +22,10 @@ export interface WorkersOptions<Context> {
 }
 
 export interface Workers {
-  /** Lets running jobs end, at most `ms`; what is left is taken up again after its lock has run out. */
+  /**
+   * Lets running jobs end, at most `ms`. What is left is taken up again by others once its lock has run out, which is no
+   * more renewed when the connection is closed or the process has ended.
+   */
   stop(ms: number): Promise<void>;
 }
 
@@ -81,13 +84,13 @@ export async function startWorkers<Context>(options: WorkersOptions<Context>): P
   });
   return {
     async stop(ms) {
+      // No `close(true)` for what is late: bullmq 6.7 then gives the promise of the first `close` again.
       const closing = Promise.all(workers.map((worker) => worker.close()));
       let timer: NodeJS.Timeout | undefined;
-      const late = new Promise<'late'>((resolve) => {
-        timer = setTimeout(() => resolve('late'), ms);
+      const late = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, ms);
       });
-      if ((await Promise.race([closing, late])) === 'late')
-        await Promise.all(workers.map((worker) => worker.close(true)));
+      await Promise.race([closing, late]);
       clearTimeout(timer);
     },
   };

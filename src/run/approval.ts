@@ -74,11 +74,11 @@ async function applyHeld(services: Services, run: RunDoc, by: string, reduced?: 
 export async function planAgain(services: Services, id: RunId, by: string): Promise<RunDoc | undefined> {
   const run = await heldRun(services, id, 'planned again');
   if (run.kind === 'undo' && run.undoes) return undoRun(services, { run: run.undoes, by });
-  const { path, host, name, sha256 } = run.source;
+  const { path, host, name, sha256, temporary } = run.source;
   if (path === undefined || (host !== undefined && host !== hostname())) return undefined;
   const file = await sourceFile(path).catch(() => undefined);
   if (!file || (await sha256Of(file)) !== sha256) return undefined;
-  const source = { name, path, bytes: file.bytes, shared: host === undefined };
+  const source = { name, path, bytes: file.bytes, shared: host === undefined, ...(temporary && { temporary }) };
   const { feed, mode, settings } = run;
   const again = await requestRun(services, { feed: feed as string, mode, preview: false, approve: false, by, source });
   if (settings !== undefined) await services.store.runs.updateOne({ _id: again._id }, { $set: { settings } });

@@ -7,6 +7,7 @@ import { ofRun } from '../store/outbox.ts';
 import type { Services } from '../store/services.ts';
 import type { Session, Store } from '../store/store.ts';
 import { dropTable, runOfTable } from '../store/tables.ts';
+import { dropCopies } from './copies.ts';
 import type { Outcome } from './outcome.ts';
 
 /** How often somebody looks, ms. */
@@ -35,6 +36,7 @@ export async function endRetention(services: Services, retention: Retention): Pr
     await dropRuns(store, before(retention.runs)),
     await dropRejected(store, before(retention.rejectedRows)),
     await dropFiles(store, before(retention.uploads)),
+    await dropCopies(store, AT_ONCE),
   ];
   if (done.includes(AT_ONCE)) await store.meta.updateOne({ _id: 'retention' }, { $set: { at: new Date(0) } });
   return done.reduce((sum, count) => sum + count, 0);

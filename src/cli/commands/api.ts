@@ -6,6 +6,7 @@ import { type Listening, serveMetrics } from '../../http/operations.ts';
 import { serveApi } from '../../http/server.ts';
 import { oidcOf } from '../../settings/oidc.ts';
 import { firstLink } from '../../store/users.ts';
+import { atMost } from '../atMost.ts';
 import type { Cli } from '../cli.ts';
 import { withExamples } from '../options.ts';
 import { version } from '../version.ts';
@@ -25,6 +26,9 @@ export function addApi(program: Command, cli: Cli): void {
   );
 }
 
+/** How long requests that are being answered may take when the command is told to stop, ms. */
+const LAST_REQUESTS = 4_000;
+
 /** Serves these until the command is told to stop. Where one of them cannot be served, none of them stays. */
 export async function serveUntilStopped(
   cli: Cli,
@@ -37,7 +41,7 @@ export async function serveUntilStopped(
     ready();
     if (!cli.stopping.aborted) await once(cli.stopping, 'abort');
   } finally {
-    for (const one of served) await one?.close();
+    await atMost(LAST_REQUESTS, Promise.all(served.map((one) => one?.close())));
   }
 }
 

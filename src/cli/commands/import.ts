@@ -61,9 +61,7 @@ async function importFile(cli: Cli, path: string, options: ImportOptions): Promi
     by: cli.by,
     source: { name: file.name, path: file.path, bytes: file.bytes, ...(path === '-' && { temporary: true }) },
   });
-  const run = await drive(cli, requested, file);
-  await file.dispose();
-  await showRun(cli, run, options);
+  await showRun(cli, await drive(cli, requested, file), options);
 }
 
 /** A feed that exists for what it holds alone: nobody schedules or lists it. */

@@ -1,5 +1,8 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { RunReport } from '../../../src/run/report.ts';
+import { openStore } from '../../../src/store/store.ts';
 import { FEED, HEADER, rows, useCommandLine } from './commandLine.ts';
 
 const muster = useCommandLine();
@@ -144,6 +147,37 @@ describe('muster import', () => {
   test('standard input is a file like any other', async () => {
     const report = JSON.parse(await muster.run('import - --feed hr --json', 0, rows(...everybody))) as RunReport;
     expect(report).toMatchObject({ source: { name: 'standard input' }, rows: { read: 40 } });
+  });
+
+  /** What is kept of standard input. */
+  const kept = () => readdirSync(join(muster.directory, '.muster', 'spool'));
+
+  test('R30: standard input whose plan is held is kept, so that a stale plan is made again, and goes when that is applied', async () => {
+    expect(kept()).toEqual([]);
+    const half = rows(...everybody.slice(0, 20));
+    const held = JSON.parse(await muster.run('import - --feed hr --json', 3, half)) as RunReport;
+    expect(kept()).toHaveLength(1);
+    await muster.run('learners edit 130 --last-name Changed');
+    const again = await muster.json<RunReport>(`runs approve ${held.run}`, 3);
+    expect(again).toMatchObject({ state: 'held', source: { name: 'standard input' }, memberships: { removed: 20 } });
+    expect(kept()).toHaveLength(1);
+    expect(await muster.json<RunReport>(`runs approve ${again.run}`)).toMatchObject({ state: 'completed' });
+    expect(kept()).toEqual([]);
+    await muster.run('import hr.csv --feed hr --approve');
+  });
+
+  test('R24, R30: standard input of an import that was killed while it read is kept where the run that goes on is held', async () => {
+    const half = rows(...everybody.slice(0, 20));
+    const held = JSON.parse(await muster.run('import - --feed hr --json', 3, half)) as RunReport;
+    const store = await openStore(muster.env.MONGODB_URI as string);
+    await store.runs.updateOne({ _id: held.run }, { $set: { state: 'reading', working: true } });
+    await store.close();
+    await muster.run('import other.csv --feed hr', 1);
+    expect(await muster.json<RunReport>(`runs show ${held.run}`)).toMatchObject({ state: 'held' });
+    expect(kept()).toHaveLength(1);
+    await muster.run('import hr.csv --feed hr');
+    expect(await muster.json<RunReport>(`runs show ${held.run}`)).toMatchObject({ state: 'superseded' });
+    expect(kept()).toEqual([]);
   });
 
   test('runs changes lists before and after of each learner', async () => {

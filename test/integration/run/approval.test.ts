@@ -208,6 +208,16 @@ describe('R30: a stale plan', () => {
     expect(await planAgain(muster.context, again?._id as RunId, by)).toBeUndefined();
   });
 
+  test('keeps its copy of an upload for such: it goes when it has been kept for long enough', async () => {
+    const file = await sourceFile(muster.file(sheet(15)));
+    const { name, path, bytes } = file;
+    const source = { name, path, bytes, temporary: true };
+    const asked = { feed, mode: 'full', preview: false, approve: false, by, source } as const;
+    const run = await executeRun(muster.context, await requestRun(muster.context, asked), file);
+    await touch(20);
+    expect((await planAgain(muster.context, run._id, by))?.source).toMatchObject({ path, temporary: true });
+  });
+
   test('is refused where its file is not there any more', async () => {
     const held = await load(sheet(15));
     await touch(20);

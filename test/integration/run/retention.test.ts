@@ -5,9 +5,10 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { sourceFile, spool } from '../../../src/feed/sources/file.ts';
 import type { HttpContext } from '../../../src/http/context.ts';
 import { figuresOf } from '../../../src/http/figures.ts';
-import { approveRun, rejectRun } from '../../../src/run/approval.ts';
+import { approveRun, planAgain, rejectRun } from '../../../src/run/approval.ts';
 import { executeRun } from '../../../src/run/execute.ts';
 import { drainRun } from '../../../src/run/manual.ts';
+import { editLearner } from '../../../src/run/memberships.ts';
 import { requestRun } from '../../../src/run/request.ts';
 import { endRetention } from '../../../src/run/retention.ts';
 import { verify } from '../../../src/run/verify.ts';
@@ -30,9 +31,9 @@ const kept = (run: string) => muster.store.rejected.countDocuments(ofRun(run as 
 
 const runs: Record<string, string> = {};
 
-/** An upload whose plan is held, as the API makes one. */
-async function heldUpload(): Promise<{ run: string; path: string }> {
-  const copy = await spool(Readable.from([file(STAFF[0] as string)]), join(muster.directory, 'uploads', 'host_1'));
+/** A held plan of standard input. */
+async function heldCopy(): Promise<{ run: string; path: string }> {
+  const copy = await spool(Readable.from([file(STAFF[0] as string)]), join(muster.directory, 'spool'));
   const source = { name: 'hr.csv', path: copy.path, bytes: copy.bytes, temporary: true };
   const request = { feed: 'hr', mode: 'full' as const, preview: false, approve: false, by: 'test', source };
   const run = await requestRun(muster.context, request);
@@ -45,7 +46,7 @@ beforeAll(async () => {
   await muster.feed(`${HR}guard: { membershipsRemoved: 0, rowsPercent: off, rejectedPercent: off }\n`);
   runs.applied = (await muster.import(file(...STAFF, BROKEN))).run;
   runs.preview = (await muster.import(file(STAFF[0] as string, BROKEN), { preview: true })).run;
-  const { run } = await heldUpload();
+  const { run } = await heldCopy();
   await rejectRun(muster.context, run as never, 'test');
   runs.rejected = run;
   runs.noNews = (await muster.import(file(...STAFF, BROKEN))).run;
@@ -60,7 +61,7 @@ describe('Retention', () => {
   });
 
   test('the copy of a file for a held plan goes after 30 days; its plan can still be approved', async () => {
-    const { run, path } = await heldUpload();
+    const { run, path } = await heldCopy();
     days(29);
     await round();
     expect(existsSync(path)).toBe(true);
@@ -71,6 +72,22 @@ describe('Retention', () => {
     await drainRun(muster.context, run as never);
     expect((await muster.settled(run as never)).state).toBe('completed');
     runs.last = (await muster.import(file(...STAFF, BROKEN), { approve: true })).run;
+  });
+
+  test('the copy of standard input goes once its plan is not held any more, and not before a plan made again of it is', async () => {
+    const { run, path } = await heldCopy();
+    await round();
+    expect(existsSync(path)).toBe(true);
+    await editLearner(muster.context, { learner: await muster.learner('002'), set: { lastName: 'New' }, by: 'test' });
+    const again = await planAgain(muster.context, run as never, 'test');
+    days(1);
+    await round();
+    expect(existsSync(path)).toBe(true);
+    await rejectRun(muster.context, again?._id as never, 'test');
+    days(1);
+    await round();
+    expect(existsSync(path)).toBe(false);
+    runs.last = (await muster.import(file(...STAFF, BROKEN))).run;
   });
 
   test('rejected rows go after 90 days, but not those with which the next run compares', async () => {
