@@ -76,6 +76,19 @@ async function start(services: Services, run: RunDoc, by: string): Promise<void>
   }
 }
 
+/** An undo is begun right after it is planned; what is `planned` for longer, ms, has lost its process. */
+const ABANDONED_AFTER = 60_000;
+
+/** Ends undos that nobody will begin: their plans were made from what is so no more, and erasures wait for their end. */
+export async function endAbandonedUndos({ store, clock }: Services): Promise<void> {
+  const at = clock.now();
+  const createdAt = { $lte: new Date(at.getTime() - ABANDONED_AFTER) };
+  for (const run of await store.runs.find({ kind: 'undo', state: 'planned', createdAt }).toArray()) {
+    const note = 'its process ended before it began; nothing was changed';
+    await moveRun(store, run, 'cancelled', { by: 'worker', at, note, set: { finishedAt: at } });
+  }
+}
+
 async function supersedeOlder({ store, clock }: Services, { _id, undoes }: RunDoc): Promise<void> {
   await supersede(store, { kind: 'undo', undoes: undoes as RunId, _id: { $ne: _id } }, { by: _id, at: clock.now() });
 }

@@ -8,8 +8,10 @@ import { addMembers, editLearner, removeMembers } from '../../../src/run/members
 import { recordProgress } from '../../../src/run/progress.ts';
 import { type RunReport, reportOf } from '../../../src/run/report.ts';
 import { createGroup, linkCourses } from '../../../src/run/structureChange.ts';
-import { undoRun } from '../../../src/run/undo.ts';
+import { sweep } from '../../../src/run/sweep.ts';
+import { endAbandonedUndos, undoRun } from '../../../src/run/undo.ts';
 import { verify } from '../../../src/run/verify.ts';
+import type { Store } from '../../../src/store/store.ts';
 import { COMPANY, HR, useMuster } from '../../harness.ts';
 
 const muster = useMuster();
@@ -173,6 +175,27 @@ describe('R25: a run of a feed', () => {
     expect(await muster.memberships(id(1))).toEqual([`sector-b: ${feed}`]);
     expect(await undo(first.run)).toMatchObject({ state: 'completed', noChange: true });
   });
+});
+
+test('R24: an undo whose process died before it began is ended, and can be ordered again', async () => {
+  await load('1,sector-a');
+  const run = await load('1,sector-b');
+  const transaction = () => Promise.reject(new Error('killed'));
+  const dying = { ...muster.context, store: { ...muster.store, transaction } as Store };
+  await expect(undoRun(dying, { run: run.run, by })).rejects.toThrow('killed');
+  const left = await muster.store.runs.findOne({ undoes: run.run });
+  expect(left).toMatchObject({ kind: 'undo', state: 'planned' });
+
+  await endAbandonedUndos(muster.context);
+  expect(await muster.store.runs.findOne({ _id: left?._id as RunId })).toMatchObject({ state: 'planned' });
+  muster.clock.forward(61_000);
+  await sweep(muster.context, muster.queues);
+  expect(await muster.store.runs.findOne({ _id: left?._id as RunId })).toMatchObject({
+    state: 'cancelled',
+    finishedAt: muster.clock.now(),
+  });
+  await undo(run.run);
+  expect(await muster.memberships(id(1))).toEqual([`sector-a: ${feed}`]);
 });
 
 describe('R25: a change by hand', () => {
