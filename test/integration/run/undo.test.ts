@@ -167,6 +167,20 @@ describe('R25: a run of a feed', () => {
     await isWhole();
   });
 
+  test('an address that a third person holds by now is left where it is, and so is the one that would come free for it', async () => {
+    await load('1,lone,Last,x', '2,lone,Last,y', '3,lone,Last,z');
+    const run = await load('1,lone,Last,new', '2,lone,Last,x', '3,lone,Last,z');
+    const mails = async () =>
+      Promise.all(
+        [1, 2, 3].map(async (n) => (await muster.store.learners.findOne({ externalId: id(n) as never }))?.email),
+      );
+    await editLearner(muster.context, { learner: await muster.learner(id(3)), set: { email: `${feed}-y@x.org` }, by });
+    const before = await mails();
+    expect(await undo(run.run)).toMatchObject({ problems: [{ code: 'overtaken', count: 2 }] });
+    expect(await mails()).toEqual(before);
+    await isWhole();
+  });
+
   test('undone, can be undone again', async () => {
     await load('1,sector-a');
     const run = await load('1,sector-b');
