@@ -14,9 +14,9 @@ import { restorePurged } from '../store/restore.ts';
 import { whyOf } from '../store/runs.ts';
 import type { Services } from '../store/services.ts';
 import { setAside } from '../store/setAside.ts';
-import type { Session } from '../store/store.ts';
+import type { Session, Store } from '../store/store.ts';
 import { readStructure } from '../store/structure.ts';
-import { readSubscriptions, writeSettlements } from '../store/subscriptions.ts';
+import { holdersOf, readSubscriptions, writeSettlements } from '../store/subscriptions.ts';
 import { oneByOne, TRIES_TOGETHER } from './oneByOne.ts';
 
 /**
@@ -123,15 +123,33 @@ async function settleItems(
   const structure = await readStructure(store, session);
   const restores = items.flatMap(({ restore }) => restore ?? []);
   if (run.undoes) await restorePurged(store, session, run.undoes, restores);
-  const orders = items.map(({ learner, change, restore }) => ({
+  const { grants, lost } = batch;
+  const orders = (await concernedBy(store, session, grants, items)).map(({ learner, change, restore = grants }) => ({
     learner,
-    endings: change ? endingsOf(change, structure) : [],
+    endings: change ? endingsOf(change, structure) : revokeEndings(grants, kind),
     ...(restore && { grant: new Set(restore.grant), revoke: new Set(restore.revoke) }),
-    ...(batch.lost && { lost: batch.lost }),
+    ...(lost && { lost }),
   }));
   const settlements = await settleLearners(services, session, { orders, structure, kind, now, run: run._id });
   const audit = auditOf(batch._id, step, run.by, whyOf(run), now, settlements);
   if (audit) await recordAudit(store, session, audit);
+}
+
+/** From those who hold no grant there is nothing to take back. */
+async function concernedBy(
+  store: Store,
+  session: Session,
+  grants: BatchDoc['grants'],
+  items: readonly Item[],
+): Promise<readonly Item[]> {
+  if (!grants || grants.revoke.length === 0) return items;
+  const ids = items.map(({ learner }) => learner);
+  const holders = new Set(await holdersOf(store, new Set(grants.revoke), ids, session));
+  return items.filter(({ learner }) => holders.has(learner));
+}
+
+function revokeEndings(grants: BatchDoc['grants'], option: SettleKind): Ending[] {
+  return grants && option === 'purge' ? [{ option, courses: grants.revoke }] : [];
 }
 
 /** Settles a learner whose settlement was set aside, in the session's transaction. */

@@ -1,17 +1,13 @@
-import type { Change, RemovalOption } from '../domain/change.ts';
+import type { Change } from '../domain/change.ts';
 import type { CourseId, LearnerId } from '../domain/ids.ts';
 import type { Learner } from '../domain/learner.ts';
-import { auditOf, type SettleOrder, settleLearners } from '../reconcile/settleBatch.ts';
-import { newRunId } from '../store/counters.ts';
 import { readWindowOption } from '../store/feeds.ts';
 import { learnersById } from '../store/learners.ts';
 import type { Services } from '../store/services.ts';
-import type { Session, Store } from '../store/store.ts';
 import { readStructure } from '../store/structure.ts';
-import { readSubscriptions } from '../store/subscriptions.ts';
-import { advanceRun } from './advance.ts';
+import { holdersOf } from '../store/subscriptions.ts';
 import { chunks } from './chunks.ts';
-import { blankRun, eventsOf, type ManualResult } from './manual.ts';
+import { eventsOf, type ManualResult, type SettleByHand, settleByHand } from './manual.ts';
 import { BATCH_SIZE } from './planWriter.ts';
 import { type RemovalPreview, RemovalTally } from './removalPreview.ts';
 import { simulate } from './simulate.ts';
@@ -21,8 +17,8 @@ export function grantCourse(
   services: Services,
   { course, learners, by }: { course: CourseId; learners: readonly LearnerId[]; by: string },
 ): Promise<ManualResult> {
-  const grant = new Set([course]);
-  return settleByHand(services, by, 'courses grant', learners, 'subscribe', { endings: [], grant });
+  const grants = { grant: [course], revoke: [] };
+  return changeGrants(services, { by, why: 'courses grant', learners, settle: 'subscribe', grants });
 }
 
 /** Ends direct grants; a course that a group gives as well stays. */
@@ -35,9 +31,15 @@ export function revokeCourse(
     by,
   }: { course: CourseId; learners: readonly LearnerId[]; option: 'expire' | 'purge'; by: string },
 ): Promise<ManualResult> {
-  const revoke = new Set([course]);
-  const endings = [{ courses: [course], option: option as RemovalOption }];
-  return settleByHand(services, by, `courses revoke --courses ${option}`, learners, option, { endings, revoke });
+  const grants = { grant: [], revoke: [course] };
+  return changeGrants(services, { by, why: `courses revoke --courses ${option}`, learners, settle: option, grants });
+}
+
+async function changeGrants(services: Services, order: SettleByHand): Promise<ManualResult> {
+  const { store } = services;
+  const run = await settleByHand(services, order);
+  const setAside = await store.setAside.countDocuments({ run });
+  return { run, memberships: { added: 0, removed: 0 }, ...(await eventsOf(store, run)), setAside };
 }
 
 /** What ending direct grants would do, without doing it (R11). */
@@ -65,44 +67,4 @@ export async function previewRevoke(
 
 function noChangeOf({ id, revision }: Learner): Change {
   return { learner: id, revision, fields: [], memberships: [] };
-}
-
-async function settleByHand(
-  services: Services,
-  by: string,
-  why: string,
-  learners: readonly LearnerId[],
-  kind: 'subscribe' | 'expire' | 'purge',
-  order: Omit<SettleOrder, 'learner'>,
-): Promise<ManualResult> {
-  const { store, clock } = services;
-  const run = blankRun(await newRunId(store), 'manual', by, why, clock.now());
-  await store.runs.insertOne(run);
-  let batch = 0;
-  for (const some of chunks([...new Set(learners)], BATCH_SIZE)) {
-    batch += 1;
-    await store.transaction(async (session) => {
-      const now = clock.now();
-      const structure = await readStructure(store, session);
-      // From those who hold no grant there is nothing to take back.
-      const concerned = order.revoke ? await holdersOf(store, order.revoke, some, session) : some;
-      const orders = concerned.map((learner) => ({ learner, ...order }));
-      const settlements = await settleLearners(services, session, { orders, structure, kind, now, run: run._id });
-      const audit = auditOf({ run: run._id, batch }, 'grant', by, why, now, settlements);
-      if (audit) await store.audit.insertOne(audit, { session });
-    });
-  }
-  await advanceRun(services, run._id);
-  return { run: run._id, memberships: { added: 0, removed: 0 }, ...(await eventsOf(store, run._id)), setAside: 0 };
-}
-
-/** Those of the learners who hold a direct grant of one of the courses. */
-export async function holdersOf(
-  store: Store,
-  courses: ReadonlySet<CourseId>,
-  learners: readonly LearnerId[],
-  session?: Session,
-): Promise<LearnerId[]> {
-  const held = await readSubscriptions(store, learners, session);
-  return learners.filter((id) => held.get(id)?.items.some(({ course, direct }) => direct && courses.has(course)));
 }

@@ -1,7 +1,7 @@
 import type { Change } from '../domain/change.ts';
 import { ChangedMeanwhile, NotFound } from '../domain/errors.ts';
 import type { CourseId, GroupId, LearnerId, RunId } from '../domain/ids.ts';
-import { strongest } from '../domain/settle.ts';
+import { type SettleKind, strongest } from '../domain/settle.ts';
 import type { Structure } from '../domain/structure.ts';
 import { settleBatch, settleChanges } from '../reconcile/settleBatch.ts';
 import { newRunId } from '../store/counters.ts';
@@ -73,6 +73,44 @@ export async function changeByHand(services: Services, order: ManualOrder): Prom
   const { memberships, events, report } = await resultOf(store, run._id, changes);
   await store.runs.updateOne({ _id: run._id }, { $set: { report } });
   return { run: run._id, memberships, ...events, setAside: await store.setAside.countDocuments({ run: run._id }) };
+}
+
+export interface SettleByHand {
+  readonly by: string;
+  readonly why: string;
+  readonly learners: readonly LearnerId[];
+  readonly settle: SettleKind;
+  readonly grants?: NonNullable<BatchDoc['grants']>;
+}
+
+/**
+ * Settles learners whose memberships stay as they are, as a run: here, and by the next worker where this process dies.
+ * What cannot be settled is set aside (R27).
+ */
+export async function settleByHand(
+  services: Services,
+  { by, why, learners, settle, grants }: SettleByHand,
+): Promise<RunId> {
+  const { store, clock } = services;
+  const now = clock.now();
+  const run = { ...blankRun(await newRunId(store), 'manual', by, why, now), attempt: 1 };
+  const batches: BatchDoc[] = [...chunks([...new Set(learners)], BATCH_SIZE)].map((some, at) => ({
+    _id: { run: run._id, batch: 1_000_001 + at },
+    settle,
+    creates: false,
+    changes: [],
+    learners: some,
+    ...(grants && { grants }),
+  }));
+  await store.transaction(async (session) => {
+    await store.runs.insertOne(run, { session });
+    if (batches.length === 0) return;
+    await store.batches.insertMany(batches, { session });
+    const entries = batches.map(({ _id }) => waiting(_id, settle, now));
+    await store.outbox.insertMany(entries, { session });
+  });
+  await drainRun(services, run._id);
+  return run._id;
 }
 
 /** The whole run in one transaction; undefined where a change in it cannot be applied. */

@@ -14,6 +14,7 @@ import { isLeftBehind, takeBackKept } from './keepBeforehand.ts';
 import { retrySetAside } from './retryQueue.ts';
 import { spreadStructure } from './structureChange.ts';
 import { tellRuns } from './tell.ts';
+import { endAbandonedUndos } from './undo.ts';
 import { settleDueWindows } from './windows.ts';
 
 /** Set-aside operations retried a round. */
@@ -30,6 +31,7 @@ export async function sweep(services: Services, queues: Queues): Promise<void> {
     () => relay(services, queues),
     () => takeUpRuns(services, queues),
     () => settleDueWindows(services, queues),
+    () => endAbandonedUndos(services),
     () => retryDue(services),
     () => tellRuns(services),
     () => auditFailedLogIns(services),

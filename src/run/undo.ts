@@ -1,5 +1,5 @@
 import { asChangeOf } from '../domain/applyChange.ts';
-import type { Change } from '../domain/change.ts';
+import type { Change, FieldChange } from '../domain/change.ts';
 import { NotNow, UsageError } from '../domain/errors.ts';
 import { DEFAULT_LIMITS, guard } from '../domain/guard.ts';
 import { emailKey, type GroupId, type LearnerId, MANUAL, type RunId } from '../domain/ids.ts';
@@ -74,6 +74,19 @@ async function start(services: Services, run: RunDoc, by: string): Promise<void>
     await moveRun(services.store, run, 'cancelled', { by, at: now, set: { finishedAt: now } });
     const other = run.feed === null ? 'Another undo' : `A run of feed ${run.feed}`;
     throw new NotNow(`${other} is at work; nothing was changed. Undo run ${run.undoes} when it has ended.`);
+  }
+}
+
+/** An undo is begun right after it is planned; what is `planned` for longer, ms, has lost its process. */
+const ABANDONED_AFTER = 60_000;
+
+/** Ends undos that nobody will begin: their plans were made from what is so no more, and erasures wait for their end. */
+export async function endAbandonedUndos({ store, clock }: Services): Promise<void> {
+  const at = clock.now();
+  const createdAt = { $lte: new Date(at.getTime() - ABANDONED_AFTER) };
+  for (const run of await store.runs.find({ kind: 'undo', state: 'planned', createdAt }).toArray()) {
+    const note = 'its process ended before it began; nothing was changed';
+    await moveRun(store, run, 'cancelled', { by: 'worker', at, note, set: { finishedAt: at } });
   }
 }
 
@@ -182,7 +195,7 @@ class Undoing {
     await this.#write(possible, restores, overtaken);
   }
 
-  /** An old address that somebody else has by now stays with them, unless that is what this undo gives back. */
+  /** An old address that somebody else has by now stays with them, unless this undo takes it from them. */
   async #withoutTakenEmails(changes: readonly Change[], overtaken: OvertakenDoc[]): Promise<Change[]> {
     const wanted = changes.flatMap(({ fields }) =>
       fields.flatMap(({ field, after }) => (field === 'email' && after ? [after] : [])),
@@ -195,7 +208,7 @@ class Undoing {
       const holder = email === undefined ? undefined : holders.get(emailKey(email));
       if (!email || !holder || holder.id === change.learner) {
         possible.push(change);
-      } else if (await this.#gaveEmailTo(holder)) {
+      } else if (await this.#givesUp(holder, new Set([change.learner]))) {
         this.#releases.push({ learner: holder.id, emailKey: emailKey(email) });
         possible.push(change);
       } else {
@@ -206,10 +219,26 @@ class Undoing {
     return possible;
   }
 
-  async #gaveEmailTo(holder: Learner): Promise<boolean> {
+  /**
+   * Whether this undo gives the holder another address: not where somebody else keeps the one that the holder had before.
+   * `asking`: who waits for this answer; two who ask for each other's address swap them.
+   */
+  async #givesUp(holder: Learner, asking: ReadonlySet<LearnerId>): Promise<boolean> {
+    if (asking.has(holder.id)) return true;
+    const given = await this.#emailGivenTo(holder);
+    if (!given?.before) return given !== undefined;
+    const next = (await learnersByEmail(this.#services.store, [given.before])).get(emailKey(given.before));
+    if (!next || next.id === holder.id) return true;
+    return this.#givesUp(next, new Set([...asking, holder.id]));
+  }
+
+  /** The change by which the undone run gave the holder the present address. */
+  async #emailGivenTo(holder: Learner): Promise<FieldChange | undefined> {
     const gave = { learner: holder.id, fields: { $elemMatch: { field: 'email', after: holder.email } } };
     const filter = { _id: attemptOf(this.#run), changes: { $elemMatch: gave } };
-    return (await this.#services.store.batches.findOne(filter as never, { projection: { _id: 1 } })) !== null;
+    const projection = { changes: { $elemMatch: gave } };
+    const batch = await this.#services.store.batches.findOne(filter as never, { projection });
+    return batch?.changes[0]?.fields.find(({ field }) => field === 'email');
   }
 
   async #write(changes: Change[], restores: readonly Restore[], overtaken: OvertakenDoc[]): Promise<void> {

@@ -3,15 +3,13 @@ import type { CourseId, LearnerId } from '../domain/ids.ts';
 import type { Learner } from '../domain/learner.ts';
 import type { Subscriptions } from '../domain/settle.ts';
 import type { Structure } from '../domain/structure.ts';
-import { auditOf, settleLearners } from '../reconcile/settleBatch.ts';
 import { type ChainState, verifyAudit } from '../store/auditChain.ts';
-import { newRunId } from '../store/counters.ts';
 import { learnersById, toLearner } from '../store/learners.ts';
+import { ofRun } from '../store/outbox.ts';
 import type { Services } from '../store/services.ts';
 import { readStructure } from '../store/structure.ts';
 import { readSubscriptions } from '../store/subscriptions.ts';
-import { advanceRun } from './advance.ts';
-import { blankRun } from './manual.ts';
+import { settleByHand } from './manual.ts';
 
 export interface Drift {
   readonly learner: LearnerId;
@@ -104,35 +102,8 @@ function driftOf(learner: Learner, held: Subscriptions | undefined, structure: S
 
 async function repairAll(services: Services, learners: readonly LearnerId[]): Promise<number> {
   if (learners.length === 0) return 0;
-  const { store, clock } = services;
-  const run = blankRun(await newRunId(store), 'manual', 'verify', 'verify --repair', clock.now());
-  await store.runs.insertOne(run);
-  let repaired = 0;
-  for (let at = 0; at < learners.length; at += CHUNK) {
-    const some = learners.slice(at, at + CHUNK);
-    repaired += await store.transaction(async (session) => {
-      const now = clock.now();
-      const structure = await readStructure(store, session);
-      const orders = some.map((learner) => ({ learner, endings: [] }));
-      const settlements = await settleLearners(services, session, {
-        orders,
-        structure,
-        kind: 'expire',
-        now,
-        run: run._id,
-      });
-      const audit = auditOf(
-        { run: run._id, batch: at / CHUNK },
-        'repair',
-        'verify',
-        'verify --repair',
-        now,
-        settlements,
-      );
-      if (audit) await store.audit.insertOne(audit, { session });
-      return settlements.filter(({ changed }) => changed).length;
-    });
-  }
-  await advanceRun(services, run._id);
-  return repaired;
+  const { store } = services;
+  const run = await settleByHand(services, { by: 'verify', why: 'verify --repair', learners, settle: 'expire' });
+  const entries = await store.audit.find(ofRun(run), { projection: { learners: 1 } }).toArray();
+  return entries.reduce((sum, entry) => sum + entry.learners.length, 0);
 }

@@ -181,10 +181,12 @@ export interface BatchDoc {
   /** Inserts learners. */
   creates: boolean;
   changes: Change[];
-  /** Learners to settle where the batch has no changes of its own (structure, windows). */
+  /** Learners to settle where the batch has no changes of its own (structure, windows, grants). */
   learners?: LearnerId[];
   /** Courses that groups gave to their members and give no more, and what becomes of them (R10). */
   lost?: { option: RemovalOption; groups: { group: GroupId; courses: CourseId[] }[] };
+  /** Direct grants that are made or taken back by hand, of all learners of the batch. */
+  grants?: { grant: CourseId[]; revoke: CourseId[] };
   /** Of an undo: what else is put back, besides the changes. */
   restores?: Restore[];
   /** Of an undo: what newer changes overtook, so that it stays as it is. */
@@ -581,6 +583,7 @@ function schemas() {
       changes: [Mixed],
       learners: { type: [Number], default: undefined },
       lost: Mixed,
+      grants: Mixed,
       restores: Mixed,
       overtaken: Mixed,
     },

@@ -26,6 +26,17 @@ export async function readSubscriptions(
   return found;
 }
 
+/** Those of the learners who hold a direct grant of one of the courses. */
+export async function holdersOf(
+  store: Store,
+  courses: ReadonlySet<CourseId>,
+  learners: readonly LearnerId[],
+  session?: Session,
+): Promise<LearnerId[]> {
+  const held = await readSubscriptions(store, learners, session);
+  return learners.filter((id) => held.get(id)?.items.some(({ course, direct }) => direct && courses.has(course)));
+}
+
 /** All results of these learners. */
 export async function readProgress(store: Store, ids: readonly LearnerId[]): Promise<Map<LearnerId, ProgressDoc[]>> {
   const found = new Map<LearnerId, ProgressDoc[]>();

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { grantCourse, holdersOf, previewRevoke, revokeCourse } from '../../run/grants.ts';
+import { grantCourse, previewRevoke, revokeCourse } from '../../run/grants.ts';
 import { addCourse } from '../../run/structureChange.ts';
 import {
   type CourseView,
@@ -12,6 +12,7 @@ import { keyOf } from '../../run/views/key.ts';
 import { compare } from '../../run/views/learnerView.ts';
 import { viewResult, viewSkipped } from '../../run/views/resultView.ts';
 import { readCourses, readStructure } from '../../store/structure.ts';
+import { holdersOf } from '../../store/subscriptions.ts';
 import type { Cli } from '../cli.ts';
 import { confirmed } from '../confirm.ts';
 import { learnersIn, namedLearners, outcomesOf, outcomesText, strictly } from '../learnerLines.ts';

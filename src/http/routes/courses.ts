@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { UsageError } from '../../domain/errors.ts';
 import { type CourseId, externalId, type LearnerId } from '../../domain/ids.ts';
 import type { Course } from '../../domain/structure.ts';
-import { grantCourse, holdersOf, previewRevoke, revokeCourse } from '../../run/grants.ts';
+import { grantCourse, previewRevoke, revokeCourse } from '../../run/grants.ts';
 import { addCourse } from '../../run/structureChange.ts';
 import {
   countSubscriptions,
@@ -14,6 +14,7 @@ import {
 import { keyOf } from '../../run/views/key.ts';
 import { viewResult, viewSkipped } from '../../run/views/resultView.ts';
 import { readCourses } from '../../store/structure.ts';
+import { holdersOf } from '../../store/subscriptions.ts';
 import type { App } from '../app.ts';
 import type { HttpContext } from '../context.ts';
 import { decodeCursor, encodeCursor, type Page, Paging, pageIn, pageOf } from '../cursors.ts';

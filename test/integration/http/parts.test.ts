@@ -114,7 +114,7 @@ describe('privacy', () => {
     expect(answered(200, await ask('GET', 'learners/002/export')).json()).toMatchObject({
       learner: { externalId: '002' },
       names: { emails: ['p2@x.org'] },
-      history: [{ created: true }, { step: 'subscribe' }, { step: 'repair' }],
+      history: [{ created: true }, { step: 'subscribe' }, { step: 'expire', why: 'verify --repair' }],
     });
     expect(answered(200, await ask('GET', 'learners/002/erase')).json()).toMatchObject({
       memberships: 1,

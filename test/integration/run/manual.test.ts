@@ -1,5 +1,14 @@
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { CourseId, ExternalId, GroupId, LearnerId } from '../../../src/domain/ids.ts';
+import type { JobContext } from '../../../jobs/context.ts';
+import {
+  type CourseId,
+  type ExternalId,
+  type GroupId,
+  type LearnerId,
+  MANUAL,
+  type RunId,
+} from '../../../src/domain/ids.ts';
+import { advanceRun } from '../../../src/run/advance.ts';
 import { grantCourse, previewRevoke, revokeCourse } from '../../../src/run/grants.ts';
 import {
   addLearner,
@@ -12,6 +21,7 @@ import {
 import { recordProgress } from '../../../src/run/progress.ts';
 import { deleteGroup, linkCourses, moveGroup, unlinkCourses } from '../../../src/run/structureChange.ts';
 import { verify } from '../../../src/run/verify.ts';
+import { latestRuns } from '../../../src/store/runs.ts';
 import { COMPANY, HR, useMuster } from '../../harness.ts';
 
 const muster = useMuster();
@@ -255,6 +265,66 @@ describe('learners', () => {
       kind: 'subscribed',
       course: courses.safety,
     });
+  });
+});
+
+describe('R24: killed half way', () => {
+  const HALVES = 1_500;
+  const ids = Array.from({ length: HALVES }, (_, at) => (1_000_000 + at) as LearnerId);
+
+  beforeAll(async () => {
+    const fields = { revision: 1, status: 'active' as const, attributes: {}, memberships: [], holds: [] };
+    await muster.store.learners.insertMany(ids.map((_id) => ({ _id, ...fields })));
+  });
+
+  /** The process dies as it writes the audit of its second batch. Gives the run that it leaves behind. */
+  async function killed(work: (services: JobContext) => Promise<unknown>): Promise<RunId> {
+    let entries = 0;
+    const audit = new Proxy(muster.store.audit, {
+      get: (target, key) => {
+        const value = Reflect.get(target, key);
+        if (typeof value !== 'function') return value;
+        if (key !== 'insertOne' && key !== 'updateOne') return value.bind(target);
+        return async (...args: unknown[]) => {
+          entries += 1;
+          if (entries === 2) throw new Error('killed');
+          return value.apply(target, args);
+        };
+      },
+    });
+    await expect(work({ ...muster.context, store: { ...muster.store, audit } })).rejects.toThrow('killed');
+    const [run] = await latestRuns(muster.store, { limit: 1 });
+    return run?._id as RunId;
+  }
+
+  /** The next worker takes up what is left. */
+  async function takenUp(run: RunId): Promise<void> {
+    await advanceRun(muster.context, run);
+    muster.clock.forward(60_000);
+    expect(await muster.settled(run)).toMatchObject({ state: 'completed' });
+  }
+
+  const active = (direct: boolean) =>
+    muster.store.subscriptions.countDocuments({
+      _id: { $in: ids },
+      items: { $elemMatch: { course: courses.safety, status: 'active', direct } },
+    });
+
+  test('a grant to many is given to all of them, and taken back from all', async () => {
+    const order = { course: courses.safety, learners: ids, by };
+    await takenUp(await killed((services) => grantCourse(services, order)));
+    expect(await active(true)).toBe(HALVES);
+    await takenUp(await killed((services) => revokeCourse(services, { ...order, option: 'purge' })));
+    expect(await muster.store.subscriptions.countDocuments({ _id: { $in: ids }, items: [] })).toBe(HALVES);
+  });
+
+  test('a repair of many repairs all of them', async () => {
+    const sources = [{ source: MANUAL }];
+    const memberships = [{ group: groups['sector-a'], sources }];
+    await muster.store.learners.updateMany({ _id: { $in: ids } }, { $set: { memberships } });
+    await takenUp(await killed((services) => verify(services, { repair: true })));
+    expect(await active(false)).toBe(HALVES);
+    expect(await verify(muster.context, { repair: false })).toMatchObject({ drift: [] });
   });
 });
 

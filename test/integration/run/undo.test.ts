@@ -9,8 +9,10 @@ import { addMembers, editLearner, removeMembers } from '../../../src/run/members
 import { recordProgress } from '../../../src/run/progress.ts';
 import { type RunReport, reportOf } from '../../../src/run/report.ts';
 import { createGroup, linkCourses } from '../../../src/run/structureChange.ts';
-import { undoRun } from '../../../src/run/undo.ts';
+import { sweep } from '../../../src/run/sweep.ts';
+import { endAbandonedUndos, undoRun } from '../../../src/run/undo.ts';
 import { verify } from '../../../src/run/verify.ts';
+import type { Store } from '../../../src/store/store.ts';
 import { COMPANY, HR, useMuster } from '../../harness.ts';
 
 const muster = useMuster();
@@ -166,6 +168,20 @@ describe('R25: a run of a feed', () => {
     await isWhole();
   });
 
+  test('an address that a third person holds by now is left where it is, and so is the one that would come free for it', async () => {
+    await load('1,lone,Last,x', '2,lone,Last,y', '3,lone,Last,z');
+    const run = await load('1,lone,Last,new', '2,lone,Last,x', '3,lone,Last,z');
+    const mails = async () =>
+      Promise.all(
+        [1, 2, 3].map(async (n) => (await muster.store.learners.findOne({ externalId: id(n) as never }))?.email),
+      );
+    await editLearner(muster.context, { learner: await muster.learner(id(3)), set: { email: `${feed}-y@x.org` }, by });
+    const before = await mails();
+    expect(await undo(run.run)).toMatchObject({ problems: [{ code: 'overtaken', count: 2 }] });
+    expect(await mails()).toEqual(before);
+    await isWhole();
+  });
+
   test('undone, can be undone again', async () => {
     await load('1,sector-a');
     const run = await load('1,sector-b');
@@ -244,6 +260,27 @@ describe('R25: a held undo that is approved in part', () => {
     await expect(approve(run, { kind: 'only', rows: new Set([2]) })).rejects.toThrow(/--except/);
     expect(await muster.store.runs.findOne({ _id: run })).toMatchObject({ state: 'held' });
   });
+});
+
+test('R24: an undo whose process died before it began is ended, and can be ordered again', async () => {
+  await load('1,sector-a');
+  const run = await load('1,sector-b');
+  const transaction = () => Promise.reject(new Error('killed'));
+  const dying = { ...muster.context, store: { ...muster.store, transaction } as Store };
+  await expect(undoRun(dying, { run: run.run, by })).rejects.toThrow('killed');
+  const left = await muster.store.runs.findOne({ undoes: run.run });
+  expect(left).toMatchObject({ kind: 'undo', state: 'planned' });
+
+  await endAbandonedUndos(muster.context);
+  expect(await muster.store.runs.findOne({ _id: left?._id as RunId })).toMatchObject({ state: 'planned' });
+  muster.clock.forward(61_000);
+  await sweep(muster.context, muster.queues);
+  expect(await muster.store.runs.findOne({ _id: left?._id as RunId })).toMatchObject({
+    state: 'cancelled',
+    finishedAt: muster.clock.now(),
+  });
+  await undo(run.run);
+  expect(await muster.memberships(id(1))).toEqual([`sector-a: ${feed}`]);
 });
 
 describe('R25: a change by hand', () => {
