@@ -55,7 +55,7 @@ describe('R2 R25: direct grants of `keep` that were made for a change of structu
     unlinkCourses(services, { group, courses: [course], option: 'keep', by, ...(revision && { revision }) });
   const revision = async () => (await muster.store.groups.findOne({ _id: group }))?.revision as number;
   const rename = (name: string) => editGroup(muster.context, { group, set: { name }, by });
-  const granted = () => muster.store.subscriptions.countDocuments({ 'items.direct': true as never });
+  const granted = () => muster.store.subscriptions.countDocuments({ 'items.direct': true });
 
   beforeEach(async () => {
     course = await muster.course('safety');
