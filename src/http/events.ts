@@ -1,6 +1,7 @@
+import type { ServerResponse } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { RunId } from '../domain/ids.ts';
-import { isWorking } from '../domain/run.ts';
+import { isAtRest } from '../domain/run.ts';
 import type { RunDoc } from '../store/models.ts';
 import { ofRun } from '../store/outbox.ts';
 import { readRun } from '../store/runs.ts';
@@ -37,33 +38,44 @@ export async function streamRun(store: Store, request: FastifyRequest, reply: Fa
   request.raw.once('close', () => gone.abort());
   raw.once('close', () => gone.abort());
   request.server.closing.addEventListener('abort', () => gone.abort(), { once: true, signal: gone.signal });
+  try {
+    await tell(store, run, raw, gone.signal);
+  } finally {
+    raw.end();
+  }
+}
+
+async function tell(store: Store, run: RunId, raw: ServerResponse, gone: AbortSignal): Promise<void> {
   let last = '';
   let written = performance.now();
-  while (!gone.signal.aborted) {
-    const found = await readRun(store, run).catch(() => undefined);
-    if (found === null) break;
+  while (!gone.aborted) {
+    // Where the database cannot be reached just now, the next look tells.
+    const found = await progressOf(store, run).catch(() => undefined);
+    if (found === null) return;
     if (found) {
-      const progress = await progressOf(store, found);
-      const data = JSON.stringify(progress);
-      const over = !isWorking(found.state) || (found.preview && found.state === 'planned');
-      if (data !== last || over) {
-        raw.write(`event: ${over ? 'end' : 'progress'}\ndata: ${data}\n\n`);
+      const data = JSON.stringify(found.progress);
+      if (data !== last || found.over) {
+        raw.write(`event: ${found.over ? 'end' : 'progress'}\ndata: ${data}\n\n`);
         written = performance.now();
       }
-      if (over) break;
+      if (found.over) return;
       last = data;
     }
     if (performance.now() - written > KEEP_ALIVE) {
       raw.write(': still here\n\n');
       written = performance.now();
     }
-    await pause(LOOK, gone.signal);
+    await pause(LOOK, gone);
   }
-  raw.end();
 }
 
-async function progressOf(store: Store, { _id, state, batches = 0 }: RunDoc): Promise<Progress> {
-  return { run: _id, state, batches, left: await store.outbox.countDocuments(ofRun(_id)) };
+/** Null: there is no such run any more. `over`: it does nothing by itself any more. */
+async function progressOf(store: Store, run: RunId): Promise<{ progress: Progress; over: boolean } | null> {
+  const found = await readRun(store, run);
+  if (!found) return null;
+  const { state, preview, batches = 0 } = found;
+  const left = await store.outbox.countDocuments(ofRun(run));
+  return { progress: { run, state, batches, left }, over: isAtRest(state, preview) };
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {

@@ -1,4 +1,5 @@
 import { JOBS } from '../queue/job.ts';
+import { withPatience } from '../queue/patience.ts';
 import type { Queues } from '../queue/queues.ts';
 import { nextDueTime } from '../settings/dueTimes.ts';
 import type { FeedDoc, Scheduled } from '../store/models.ts';
@@ -6,8 +7,6 @@ import type { Store } from '../store/store.ts';
 import type { FeedFigures, Figures, QueueFigures } from '../telemetry/metrics.ts';
 import type { HttpContext } from './context.ts';
 
-/** How long Redis may take to answer, ms: what is asked of it is a courtesy. */
-const PATIENCE = 2_000;
 /** How long an answer is used again, ms: several scrapers cost the database no more than one. */
 const FRESH = 5_000;
 
@@ -147,17 +146,4 @@ async function readQueue(queues: Queues, job: (typeof JOBS)[number], now: number
     queue.getJobs(['waiting'], 0, 0, true),
   ]);
   return { job, waiting, active, delayed, ageSeconds: oldest ? Math.max(0, (now - oldest.timestamp) / 1000) : 0 };
-}
-
-/** Rejects after `PATIENCE`: a Redis that takes no bytes answers nothing, ever. */
-export async function withPatience<T>(work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${PATIENCE} ms`)), PATIENCE);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -1,7 +1,7 @@
 import { WORKING } from '../domain/run.ts';
+import { withPatience } from '../queue/patience.ts';
 import { ofRun } from '../store/outbox.ts';
 import type { HttpContext } from './context.ts';
-import { withPatience } from './figures.ts';
 
 /** A run at work that has not moved for this long, ms, though a worker is up, is stuck. */
 export const STUCK_AFTER = 10 * 60_000;

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { isIP } from 'node:net';
+import { withPatience } from '../queue/patience.ts';
 import { loginKey } from '../store/users.ts';
 import type { HttpContext } from './context.ts';
-import { withPatience } from './figures.ts';
 import { HttpProblem } from './problems.ts';
 
 /** So many tries in that time, ms. */

@@ -138,6 +138,13 @@ export async function queueItem({ store }: Services, id: string): Promise<QueueI
   );
 }
 
+/** The items of these ids, each once. @throws {NotFound} where one is not there (any more). */
+export async function namedItems(services: Services, ids: readonly string[]): Promise<QueueItem[]> {
+  const items: QueueItem[] = [];
+  for (const id of new Set(ids)) items.push(await queueItem(services, id));
+  return items;
+}
+
 export interface RetryOutcome {
   readonly id: string;
   readonly done: boolean;
@@ -185,23 +192,38 @@ export async function retrySetAside(services: Services, doc: SetAsideDoc): Promi
 }
 
 /**
- * Gives up a set-aside operation, for a reason that the audit keeps. Its feed looks at the learner again in its next
- * run. @throws {UsageError} for a batch that waits: that is a run's, and goes on to its end.
+ * Gives up set-aside operations, for a reason that the audit keeps; their feed looks at those learners again in its next
+ * run. Gives the ids of those that it gave up: what was done or discarded by somebody else meanwhile is not among them.
+ * @throws {NotFound | UsageError} before the first is given up: where one is not there, or is a batch that waits, which is
+ * a run's, and goes on to its end.
  */
-export async function discardItem(
-  { store, clock }: Services,
-  { id, state }: Pick<QueueItem, 'id' | 'state'>,
-  { by, reason }: { by: string; reason: string },
-): Promise<void> {
-  if (state !== 'set-aside') {
+export async function discardItems(
+  services: Services,
+  ids: readonly string[],
+  order: { by: string; reason: string },
+): Promise<string[]> {
+  if (order.reason.trim() === '') throw new UsageError('A discard needs a reason; nothing was changed. Give --reason.');
+  const items = await namedItems(services, ids);
+  const batch = items.find(({ state }) => state !== 'set-aside');
+  if (batch) {
     throw new UsageError(
-      `${id} is a batch of a run, which goes on to its end, so it cannot be discarded; nothing was changed. Retry it, and undo the run afterwards if need be.`,
+      `${batch.id} is a batch of a run, which goes on to its end, so it cannot be discarded; nothing was changed. Retry it, and undo the run afterwards if need be.`,
     );
   }
-  if (reason.trim() === '') throw new UsageError('A discard needs a reason; nothing was changed. Give --reason.');
-  await store.transaction(async (session) => {
+  const discarded: string[] = [];
+  for (const { id } of items) if (await discardItem(services, id, order)) discarded.push(id);
+  return discarded;
+}
+
+/** False: it is set aside no more. */
+function discardItem(
+  { store, clock }: Services,
+  id: string,
+  { by, reason }: { by: string; reason: string },
+): Promise<boolean> {
+  return store.transaction(async (session) => {
     const doc = await store.setAside.findOneAndDelete({ _id: id }, { session });
-    if (!doc) throw new NotFound(`${id} is set aside no more; nothing was changed.`);
+    if (!doc) return false;
     const at = clock.now();
     await recordAudit(store, session, {
       _id: { run: doc.run, batch: doc.batch, step: `discard-${doc.job}-${doc.learner}` },
@@ -213,5 +235,6 @@ export async function discardItem(
       counts: { discarded: 1 },
     });
     if (doc.feed !== null) await lookAgainAt(store, doc.feed, [doc.learner], at, session);
+    return true;
   });
 }

@@ -3,7 +3,8 @@ import { UsageError } from '../../domain/errors.ts';
 import { JOBS, type JobName } from '../../queue/job.ts';
 import { drainRun } from '../../run/manual.ts';
 import {
-  discardItem,
+  discardItems,
+  namedItems,
   newcomerOf,
   type QueueFilter,
   type QueueItem,
@@ -174,11 +175,9 @@ async function retry(cli: Cli, ids: readonly string[], options: FilterOptions & 
       'Name what to retry by ids, by a filter such as --error CODE, or with --all; nothing was changed.',
     );
   }
+  const items = ids.length > 0 ? await namedItems(services, ids) : await failedItems(cli, filter);
   const outcomes: RetryOutcome[] = [];
-  for (const id of ids) outcomes.push(await retryItem(services, await queueItem(services, id)));
-  if (ids.length === 0) {
-    for (const item of await failedItems(cli, filter)) outcomes.push(await retryItem(services, item));
-  }
+  for (const item of items) outcomes.push(await retryItem(services, item));
   const done = outcomes.filter((one) => one.done).length;
   cli.out.show(json, { done, outcomes }, () => {
     const failed = outcomes.filter((one) => !one.done).map(({ id, error }) => [id, error?.code, error?.message]);
@@ -198,10 +197,8 @@ async function failedItems(cli: Cli, filter: QueueFilter): Promise<QueueItem[]> 
 
 async function discard(cli: Cli, ids: readonly string[], reason: string, json: boolean | undefined): Promise<void> {
   const { services } = await cli.open();
-  const items: QueueItem[] = [];
-  for (const id of ids) items.push(await queueItem(services, id));
-  for (const item of items) await discardItem(services, item, { by: cli.by, reason });
-  cli.out.show(json, { discarded: ids }, () => `${counted(ids.length, 'operation')} discarded.`);
+  const discarded = await discardItems(services, ids, { by: cli.by, reason });
+  cli.out.show(json, { discarded }, () => `${counted(discarded.length, 'operation')} discarded.`);
 }
 
 async function drain(cli: Cli, json: boolean | undefined): Promise<void> {

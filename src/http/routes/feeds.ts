@@ -3,6 +3,7 @@ import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'nod
 import { z } from 'zod';
 import { NotFound, UsageError } from '../../domain/errors.ts';
 import { locate } from '../../feed/sources/file.ts';
+import { withPatience } from '../../queue/patience.ts';
 import { deleteFeed } from '../../run/deleteFeed.ts';
 import { enqueueImport } from '../../run/enqueue.ts';
 import { releaseFeed } from '../../run/releaseFeed.ts';
@@ -204,7 +205,7 @@ export function feedRoutes(app: App, context: HttpContext): void {
         throw error;
       });
       // Where Redis cannot be reached the workers' sweep finds the run.
-      await enqueueImport(context.queues, run).catch(() => undefined);
+      await withPatience(enqueueImport(context.queues, run)).catch(() => undefined);
       reply.code(202).header('location', `/api/v1/runs/${run._id}`);
       return reportOf(store, run);
     },

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import type { RunId } from '../../domain/ids.ts';
 import {
-  discardItem,
+  discardItems,
+  namedItems,
   newcomerOf,
   type QueueFilter,
-  type QueueItem,
   queueItem,
   queueItems,
   type RetryOutcome,
@@ -68,9 +68,8 @@ export function queueRoutes(app: App, context: HttpContext): void {
       schema: { tags, summary: 'Tries them again now', body: RetryOrder, response: { 200: RetryResult, ...PROBLEMS } },
     },
     async ({ body, principal }) => {
-      const items: QueueItem[] = [];
-      if ('ids' in body) for (const id of body.ids) items.push(await queueItem(context, id));
-      else {
+      const items = 'ids' in body ? await namedItems(context, body.ids) : [];
+      if ('filter' in body) {
         for await (const item of queueItems(context, await filterOf(context, body.filter, principal))) {
           if (item.state !== 'waiting') items.push(item);
         }
@@ -92,12 +91,9 @@ export function queueRoutes(app: App, context: HttpContext): void {
         response: { 200: Discarded, ...PROBLEMS },
       },
     },
-    async ({ body: { ids, reason }, principal }) => {
-      const items: QueueItem[] = [];
-      for (const id of ids) items.push(await queueItem(context, id));
-      for (const item of items) await discardItem(context, item, { by: principal.by, reason });
-      return { discarded: ids };
-    },
+    async ({ body: { ids, reason }, principal }) => ({
+      discarded: await discardItems(context, ids, { by: principal.by, reason }),
+    }),
   );
 }
 

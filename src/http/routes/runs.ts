@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { NotFound } from '../../domain/errors.ts';
 import type { LearnerId, RunId } from '../../domain/ids.ts';
 import type { PlanPart } from '../../domain/planPart.ts';
+import { withPatience } from '../../queue/patience.ts';
 import { approveRun, cancelRun, planAgain, rejectRun, StalePlan } from '../../run/approval.ts';
 import { enqueueRun } from '../../run/enqueue.ts';
 import { reportOf } from '../../run/report.ts';
@@ -158,7 +159,7 @@ export function runRoutes(app: App, context: HttpContext): void {
         return again;
       });
       // Where Redis cannot be reached the workers' relay finds the batches.
-      await enqueueRun(store, context.queues, run._id).catch(() => undefined);
+      await withPatience(enqueueRun(store, context.queues, run._id)).catch(() => undefined);
       reply.code(202).header('location', `/api/v1/runs/${run._id}`);
       return reportOf(store, run);
     },
@@ -179,7 +180,7 @@ export function runRoutes(app: App, context: HttpContext): void {
     async ({ params, body, principal }, reply) => {
       const { _id: run } = await runOf(context, params.run);
       const made = await undoRun(context, { run, by: principal.by, approve: body?.approve ?? false });
-      await enqueueRun(store, context.queues, made._id).catch(() => undefined);
+      await withPatience(enqueueRun(store, context.queues, made._id)).catch(() => undefined);
       reply.code(202).header('location', `/api/v1/runs/${made._id}`);
       return reportOf(store, made);
     },

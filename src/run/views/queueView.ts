@@ -1,3 +1,4 @@
+import { withPatience } from '../../queue/patience.ts';
 import type { Queues } from '../../queue/queues.ts';
 import { learnersById } from '../../store/learners.ts';
 import type { Store } from '../../store/store.ts';
@@ -38,5 +39,5 @@ async function jobState(
   { id, queue, state }: Pick<QueueItem, 'id' | 'queue' | 'state'>,
 ): Promise<string | null> {
   if (!queues || state === 'set-aside') return null;
-  return queues.stateOf(`${id}-${queue}`, queue).catch(() => null);
+  return withPatience(queues.stateOf(`${id}-${queue}`, queue)).catch(() => null);
 }

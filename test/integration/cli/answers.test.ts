@@ -1,4 +1,5 @@
 import { beforeAll, expect, test } from 'vitest';
+import { openStore } from '../../../src/store/store.ts';
 import { FEED, rows, useCommandLine } from './commandLine.ts';
 
 const muster = useCommandLine();
@@ -43,6 +44,25 @@ test('undo turns a run back and lists what it does; approve takes a part', async
   await muster.run(`runs approve ${run} --only x`, 2);
   const refused = await muster.call(['runs', 'approve', run, '--without-removals']);
   expect(refused).toMatchObject({ exit: 2, stderr: expect.stringContaining('is completed, not held') });
+});
+
+test('queue retry begins when all that is named was found; what is named twice is retried and discarded once', async () => {
+  const store = await openStore(muster.env.MONGODB_URI as string);
+  const aside = { run: 'r0', batch: 1, feed: 'hr', job: 'apply', learner: 1, groups: [], tries: [], retryAt: null };
+  const put = () =>
+    store.setAside.insertOne({
+      ...aside,
+      _id: 'r0-1-1',
+      error: { code: 'test', message: 'test' },
+      createdAt: new Date(),
+    } as never);
+  await put();
+  await muster.run('queue retry r0-1-1 r0-2', 2);
+  expect(await store.setAside.countDocuments()).toBe(1);
+  expect(await muster.json('queue retry r0-1-1 r0-1-1')).toMatchObject({ done: 1, outcomes: [{ id: 'r0-1-1' }] });
+  await put();
+  expect(await muster.json('queue discard r0-1-1 r0-1-1 --reason doubles')).toEqual({ discarded: ['r0-1-1'] });
+  await store.close();
 });
 
 test('queue and audit have nothing to complain of; a discard needs a reason', async () => {

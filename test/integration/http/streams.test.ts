@@ -161,6 +161,26 @@ test('what is no HTTP, or has headers too large, gets a problem document', async
 });
 
 describe('the events of a run', () => {
+  test('go on when the database was away while its progress was looked at, and end with the run', async () => {
+    const { store } = api.muster;
+    const run = await requestRun(api.context, { feed: 'hr', mode: 'full', preview: true, approve: false, by: 'test' });
+    const countDocuments = store.outbox.countDocuments.bind(store.outbox);
+    let failed = 0;
+    Object.assign(store.outbox, {
+      countDocuments: () => {
+        failed += 1;
+        return Promise.reject(new Error('away'));
+      },
+    });
+    const answer = fetch(`http://127.0.0.1:${port}/api/v1/runs/${run._id}/events`, {
+      headers: { authorization: `Bearer ${key}` },
+    });
+    await vi.waitFor(() => expect(failed).toBeGreaterThan(0), { timeout: 5_000 });
+    Object.assign(store.outbox, { countDocuments });
+    await cancelRun(api.context, run._id, 'test');
+    expect(await (await answer).text()).toContain(`event: end\ndata: {"run":"${run._id}","state":"cancelled"`);
+  });
+
   test('tell its progress, and end with the run, with the client and with the server', async () => {
     const run = await requestRun(api.context, { feed: 'hr', mode: 'full', preview: false, approve: false, by: 'test' });
     const listen = async () => {

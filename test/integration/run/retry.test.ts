@@ -7,7 +7,7 @@ import { drainRun } from '../../../src/run/manual.ts';
 import { addLearner, editLearner } from '../../../src/run/memberships.ts';
 import { reportOf } from '../../../src/run/report.ts';
 import {
-  discardItem,
+  discardItems,
   newcomerOf,
   type QueueItem,
   queueItem,
@@ -56,6 +56,25 @@ async function setOneAside(text = sheet()): Promise<{ run: RunId; thief: Learner
   await muster.settled(run._id);
   const [item] = await items();
   return { run: run._id, thief, item: item as QueueItem };
+}
+
+/** An operation of a run that nobody knows. */
+async function putAside(id: string): Promise<{ id: string; run: RunId }> {
+  const run = 'r0' as RunId;
+  await muster.store.setAside.insertOne({
+    _id: id,
+    run,
+    batch: 1,
+    feed: feed(),
+    job: 'apply',
+    learner: (1_000 + id.charCodeAt(0)) as LearnerId,
+    groups: [],
+    error: { code: 'test', message: 'test' },
+    tries: [],
+    retryAt: null,
+    createdAt: muster.clock.now(),
+  });
+  return { id, run };
 }
 
 const report = async (run: RunId) => reportOf(muster.store, await muster.settled(run));
@@ -146,8 +165,8 @@ describe('R27: one operation that cannot be applied', () => {
 
   test('discarded, needs a reason, is in the audit, and the feed looks at the learner again', async () => {
     const { thief, item } = await setOneAside();
-    await expect(discardItem(muster.context, item, { by: 'ann', reason: ' ' })).rejects.toThrow(/needs a reason/);
-    await discardItem(muster.context, item, { by: 'ann', reason: 'double of another' });
+    await expect(discardItems(muster.context, [item.id], { by: 'ann', reason: ' ' })).rejects.toThrow(/needs a reason/);
+    await discardItems(muster.context, [item.id], { by: 'ann', reason: 'double of another' });
     expect(await items()).toEqual([]);
     const audit = await muster.store.audit.findOne({ learners: item.learner as LearnerId, by: 'ann' });
     expect(audit).toMatchObject({ why: 'double of another', detail: { error: { code: 'email-held' } } });
@@ -241,6 +260,25 @@ describe('R27: in a delta feed, an operation that was set aside', () => {
   });
 });
 
+test('of several operations those alone are called discarded that were: each once, and none that somebody else has done meanwhile', async () => {
+  for (const id of ['a', 'b', 'c']) await putAside(id);
+  const { setAside } = muster.store;
+  const findOneAndDelete = setAside.findOneAndDelete.bind(setAside);
+  Object.assign(setAside, {
+    findOneAndDelete: async (...asked: Parameters<typeof findOneAndDelete>) => {
+      await setAside.deleteOne({ _id: 'b' });
+      return findOneAndDelete(...asked);
+    },
+  });
+  const order = { by: 'ann', reason: 'doubles' };
+  const discarded = await discardItems(muster.context, ['a', 'b', 'c', 'a'], order).finally(() => {
+    Object.assign(setAside, { findOneAndDelete });
+  });
+  expect(discarded).toEqual(['a', 'c']);
+  expect(await items()).toEqual([]);
+  await expect(discardItems(muster.context, ['a'], order)).rejects.toThrow(/Nothing of the name a/);
+});
+
 test('R27: a learner who cannot be settled is set aside, and the others of the batch are settled', async () => {
   await muster.stopWorkers();
   const run = await muster.read(sheet(), { feed: feed() });
@@ -268,9 +306,11 @@ test('a job that fails leaves its error and its next time with the entry, and Bu
   expect(item).toMatchObject({ id: `${run._id}-1000001`, state: 'failed', error: { message: 'no luck' } });
   expect(((item as QueueItem).retryAt as Date).getTime()).toBeGreaterThan(muster.clock.now().getTime());
   expect(await viewQueue(muster.store, muster.queues, [item as QueueItem])).toMatchObject([{ bullmq: 'waiting' }]);
-  await expect(discardItem(muster.context, item as QueueItem, { by: 'ann', reason: 'x' })).rejects.toThrow(
-    /goes on to its end/,
-  );
+  const aside = await putAside('one');
+  await expect(
+    discardItems(muster.context, [aside.id, (item as QueueItem).id], { by: 'ann', reason: 'x' }),
+  ).rejects.toThrow(/goes on to its end/);
+  expect(await items({ run: aside.run })).toHaveLength(1);
   expect(await retryItem(muster.context, item as QueueItem)).toMatchObject({ done: true });
   expect(await report(run._id)).toMatchObject({ state: 'completed' });
   await muster.startWorkers();
