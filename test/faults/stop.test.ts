@@ -61,8 +61,8 @@ test(
 );
 
 test.each([
-  ['takes no bytes', (proxy: StallingProxy) => proxy.stall()],
-  ['is gone', (proxy: StallingProxy) => proxy.close()],
+  ['takes no bytes', async (proxy: StallingProxy) => proxy.stall()],
+  ['is gone', async (proxy: StallingProxy) => proxy.close()],
 ])(
   'fault 3: SIGTERM while Redis %s: `muster worker` ends by itself within 10 s, and the run goes on later',
   async (_, fault) => {

@@ -41,7 +41,7 @@ export async function serveUntilStopped(
     ready();
     if (!cli.stopping.aborted) await once(cli.stopping, 'abort');
   } finally {
-    await atMost(LAST_REQUESTS, Promise.all(served.map((one) => one?.close())));
+    await atMost(LAST_REQUESTS, Promise.all(served.map(async (one) => one?.close())));
   }
 }
 
