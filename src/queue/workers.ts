@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { framesOf } from '../domain/errors.ts';
 import { jobSeconds } from '../telemetry/metrics.ts';
 import { bullTelemetry } from '../telemetry/tracing.ts';
+import { atMost } from './atMost.ts';
 import type { Job } from './job.ts';
 import { JobFailed } from './jobFailed.ts';
 import type { Queues } from './queues.ts';
@@ -85,13 +86,7 @@ export async function startWorkers<Context>(options: WorkersOptions<Context>): P
   return {
     async stop(ms) {
       // No `close(true)` for what is late: bullmq 6.7 then gives the promise of the first `close` again.
-      const closing = Promise.all(workers.map((worker) => worker.close()));
-      let timer: NodeJS.Timeout | undefined;
-      const late = new Promise<void>((resolve) => {
-        timer = setTimeout(resolve, ms);
-      });
-      await Promise.race([closing, late]);
-      clearTimeout(timer);
+      await atMost(ms, Promise.all(workers.map((worker) => worker.close())));
     },
   };
 }
