@@ -82,11 +82,13 @@ async function takeRun({ store, clock }: Services, run: RunDoc, file: SourceFile
   // The feed's own source: which file that was, is known now.
   const source = run.source.path === undefined ? { ...run.source, name: file.name } : run.source;
   const set = { attempt, lease, source, startedAt: run.startedAt ?? now, ...(!run.preview && { working: true }) };
+  const taken: RunDoc = { ...run, ...set, state: 'reading' };
   try {
-    const moved = await moveRun(store, run, 'reading', { by: run.by, at: now, set });
-    return moved ? { ...run, ...set, state: 'reading' } : undefined;
+    return (await moveRun(store, run, 'reading', { by: run.by, at: now, set })) ? taken : undefined;
   } catch (error) {
     if (isDuplicateKey(error)) return undefined;
+    // It may have been written although that is not known.
+    await endLease(store, taken).catch(() => undefined);
     throw error;
   }
 }

@@ -57,8 +57,8 @@ export async function renewLease(store: Store, { _id, attempt, lease }: RunDoc, 
 }
 
 /** Nobody reads the run any more, and the next to look finds it so, without waiting for its lease to run out. */
-export async function endLease(store: Store, { _id, attempt }: RunDoc): Promise<void> {
-  await store.runs.updateOne({ _id, attempt }, { $unset: { lease: '' } });
+export async function endLease(store: Store, { _id, attempt, lease }: RunDoc): Promise<void> {
+  if (lease) await store.runs.updateOne({ _id, attempt, 'lease.owner': lease.owner }, { $unset: { lease: '' } });
 }
 
 export function readRun(store: Store, id: RunId): Promise<RunDoc | null> {

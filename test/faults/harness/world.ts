@@ -101,6 +101,8 @@ export class World {
     await engine.recover();
     for (let imports = 0; ; imports += 1) {
       const run = await engine.import(this.path(which));
+      // A run whose writing was not known to have come about may be seen only now: it is taken up like any other.
+      await engine.recover();
       const facts = await factsOf(engine.store, run._id);
       if ((run.outcome as { noChange?: boolean } | undefined)?.noChange) return facts;
       if (imports > 0) throw new Error(`Importing the file again found something to do (${run.state}).`);
