@@ -11,6 +11,9 @@ const NO_GROUPS: readonly NamedGroup[] = [];
 /** Cells of groups repeat a million times over a feed; so many distinct ones are kept, for each column. */
 const KEPT = 20_000;
 
+/** The place of a column, −1 where there is none. */
+export type FindColumn = (column: string | undefined) => number;
+
 /**
  * Reads the groups of a row from all group columns: split, trimmed, prefixed, empty ones and repetitions dropped.
  * Names and parents go with the groups by their order; one parent stands for all. `leniently`: names and parents
@@ -18,9 +21,9 @@ const KEPT = 20_000;
  */
 export function compileGroups(
   settings: FeedSettings['groups'],
-  headers: readonly string[],
+  find: FindColumn,
 ): (cells: Cells, leniently: boolean) => readonly NamedGroup[] {
-  const columns = settings.map((column) => compileColumn(column, headers));
+  const columns = settings.map((column) => compileColumn(column, find));
   return (cells, leniently) => {
     let found = NO_GROUPS;
     for (const column of columns) found = united(found, column(cells, leniently));
@@ -30,11 +33,11 @@ export function compileGroups(
 
 function compileColumn(
   { column, separator, prefix, name, parent }: FeedSettings['groups'][number],
-  headers: readonly string[],
+  find: FindColumn,
 ): (cells: Cells, leniently: boolean) => readonly NamedGroup[] {
-  const index = headers.indexOf(column);
-  const nameIndex = name === undefined ? -1 : headers.indexOf(name);
-  const parentIndex = parent === undefined ? -1 : headers.indexOf(parent.column);
+  const index = find(column);
+  const nameIndex = find(name);
+  const parentIndex = find(parent?.column);
   const parentPrefix = parent?.prefix ?? '';
   const alone = nameIndex < 0 && parentIndex < 0;
   const seen = new Map<string, readonly NamedGroup[]>();
@@ -67,9 +70,8 @@ function compileColumn(
     const given = at < 0 ? [] : parts(cells[at], separator);
     if (given.length === 0 || given.length === groups || (oneForAll && given.length === 1)) return given;
     if (leniently) return [];
-    throw new GroupNamesUneven(
-      `column ${headers[at]} gives ${given.length} for ${groups} groups of column ${headers[index]}`,
-    );
+    const its = at === nameIndex ? name : parent?.column;
+    throw new GroupNamesUneven(`column ${its} gives ${given.length} for ${groups} groups of column ${column}`);
   }
 
   return (cells, leniently) => {

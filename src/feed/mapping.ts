@@ -12,6 +12,8 @@ import { clean } from './text.ts';
 export const MAPPING_VERSION = 1;
 
 export interface Mapper {
+  /** What a row says depends on these columns alone, as long as it has as many cells as the header; undefined: on all. */
+  readonly columns: readonly number[] | undefined;
   /** What a row says, or why it cannot be used. `row`: its number in the file, header = 1. */
   row(cells: Cells, row: number): RowClaim | Rejection;
   /** The rejection of a row that has no cells, since its quotes are broken. */
@@ -32,7 +34,12 @@ const NONE: readonly ExternalId[] = [];
 /** Resolves the feed's columns against a header that `layoutOf` has found to fit. */
 export function compileMapping(settings: FeedSettings, headers: readonly string[], delimiter = ','): Mapper {
   const { learner, window, action } = settings;
-  const find = (column: string | undefined) => (column === undefined ? -1 : headers.indexOf(column));
+  const read = new Set<number>();
+  const find = (column: string | undefined) => {
+    const index = column === undefined ? -1 : headers.indexOf(column);
+    if (index >= 0) read.add(index);
+    return index;
+  };
   const at = {
     externalId: find(learner.externalId.column),
     email: find(learner.email?.column),
@@ -44,12 +51,12 @@ export function compileMapping(settings: FeedSettings, headers: readonly string[
     action: find(action?.column),
   };
   const attributes = Object.entries(learner.attributes)
-    .map(([name, { column }]) => ({ name, index: headers.indexOf(column) }))
+    .map(([name, { column }]) => ({ name, index: find(column) }))
     .filter(({ index }) => index >= 0);
   const statuses = valuesOf(learner.status && { active: learner.status.active, left: learner.status.left });
   const actions = valuesOf(action && { add: action.add, remove: action.remove });
   const readDate = compileDates(window.dateFormat, settings.schedule.timeZone);
-  const groupsOf = compileGroups(settings.groups, headers);
+  const groupsOf = compileGroups(settings.groups, find);
   const added = addedColumns(headers);
   const addedText = addedCells(added, delimiter);
   const columns = headers.length - added;
@@ -135,6 +142,8 @@ export function compileMapping(settings: FeedSettings, headers: readonly string[
   }
 
   return {
+    columns: added > 0 ? undefined : [...read].sort((a, b) => a - b),
+
     row(raw, row) {
       const cells = added === 0 ? raw : withoutAdded(raw, added);
       if (cells.length !== columns && !isPadded(cells, columns)) return wrongCount(cells, row);

@@ -7,6 +7,7 @@ import { type Layout, layoutOf } from './layout.ts';
 import { compileMapping, type Mapper } from './mapping.ts';
 import { parseRecord, parseRecords } from './records.ts';
 import type { RejectedLayout } from './rejected.ts';
+import type { Picking } from './rows/picking.ts';
 import type { Rows, Splitter } from './rows/rows.ts';
 import { createSplitter } from './rows/splitter.ts';
 import { CHUNK, head, Reading, type SourceFile } from './sources/file.ts';
@@ -40,6 +41,7 @@ export class FeedReader {
   readonly idColumn: number;
   readonly #file: SourceFile;
   readonly #mapper: Mapper;
+  readonly #picking: Picking | undefined;
   /** Bytes of one read; of a small file one more than it has, so that the first read sees its end. */
   readonly #chunk: number;
   #sha256: string | undefined;
@@ -52,6 +54,8 @@ export class FeedReader {
     this.layout = layout;
     this.idColumn = layout.headers.indexOf(settings.learner.externalId.column);
     this.#mapper = compileMapping(settings, layout.headers, layout.delimiter);
+    const { columns } = this.#mapper;
+    this.#picking = columns && { cells: layout.headers.length, columns };
   }
 
   /** SHA-256 of the file in hex; known once `rows` has been read to its end. */
@@ -71,7 +75,7 @@ export class FeedReader {
    */
   async *rows(key?: Uint8Array): AsyncGenerator<ChunkOfRows, void, undefined> {
     const { delimiter, encoding, headerRow } = this.layout;
-    const splitter = createSplitter({ delimiter: delimiter.charCodeAt(0), key });
+    const splitter = createSplitter({ delimiter: delimiter.charCodeAt(0), key, picking: this.#picking });
     const hash = this.#sha256 === undefined ? createHash('sha256') : undefined;
     const reading = await Reading.of(this.#file);
     try {

@@ -9,6 +9,7 @@ import { BrokenOff } from '../feed/errors.ts';
 import { MAPPING_VERSION } from '../feed/mapping.ts';
 import { type FeedReader, openFeed } from '../feed/reader.ts';
 import type { Rows } from '../feed/rows/rows.ts';
+import { ROW_HASH } from '../feed/rows/schedule.ts';
 import { LOOK_AGAIN, RowTableWriter } from '../feed/rows/table.ts';
 import { endsWithLineBreak, type SourceFile, sha256Of } from '../feed/sources/file.ts';
 import { type FeedSettings, policyOf } from '../settings/feed.ts';
@@ -388,10 +389,10 @@ function digestOf({ schedule: _, notify: __, guard: ___, source: ____, ...settin
     .digest('hex');
 }
 
-/** Digest of what the header says: the same bytes in a row mean something else below another header or encoding. */
+/** Digest of what the header says, below another of which or in another encoding the same bytes mean something else, and of how rows are hashed. */
 function layoutDigest({ layout: { headers, delimiter, encoding } }: FeedReader): string {
   return createHash('sha256')
-    .update(JSON.stringify([headers, delimiter, encoding.name]))
+    .update(JSON.stringify([headers, delimiter, encoding.name, ROW_HASH]))
     .digest('hex');
 }
 

@@ -58,7 +58,7 @@ const parts = {
     { weight: 8, arbitrary: fc.shuffledSubarray(['sector-a', 'sector-b', 'lone']) },
     { weight: 1, arbitrary: fc.constant(['nowhere', 'lone']) },
   ),
-  remark: fc.constantFrom('', 'x', 'y\nz'),
+  remark: fc.constantFrom('', 'x', 'y\nz', 'a, b', '"'),
   quoted: fc.boolean(),
   end: fc.constantFrom('\n' as const, '\r\n' as const),
   cut: fc.oneof({ weight: 9, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: fc.integer({ min: 1, max: 5 }) }),

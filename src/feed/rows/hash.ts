@@ -14,7 +14,8 @@ const HIGH_WORDS = 2 ** 84;
  * and swaps the halves; the low half at the end, scrambled by a bijection, is its 32 bits of the hash.
  *
  * Two different rows of up to 1024 bytes, chosen without knowledge of the key, have the same pass with a chance of at
- * most 3·2⁻³² (2⁻³² NH, 2⁻³¹ multiply-shift) and the same hash with one of 2⁻⁶⁰. Longer rows chain blocks;
+ * most 3·2⁻³² (2⁻³² NH, 2⁻³¹ multiply-shift) and the same hash with one of 2⁻⁶⁰. The length of cells that were picked is 2³²
+ * more than it is, so that they differ from a row that consists of them. Longer rows chain blocks;
  * nothing is proven of that, nor is the hash meant to be shown to an attacker. 0/0 is kept free (see `LOOK_AGAIN`).
  */
 export class RowHash {
@@ -27,13 +28,17 @@ export class RowHash {
     this.#key = key;
   }
 
-  /** Sets `low` and `high` to the hash of the bytes from `start` up to `end`; 16 bytes behind must be readable. */
-  digest(view: DataView, start: number, end: number): void {
+  /**
+   * Sets `low` and `high` to the hash of the bytes from `start` up to `end`; 16 bytes behind must be readable. `picked`: they
+   * are cells of a row, not the whole of it.
+   */
+  digest(view: DataView, start: number, end: number, picked: boolean): void {
     const state = this.#state;
     for (let pass = 0; pass < 4; pass += 2) {
       const seed = this.#key[SEEDS + pass] as number;
       state[pass] = seed + (end - start);
-      state[pass + 1] = (this.#key[SEEDS + pass + 1] as number) + (seed + (end - start) >= WORD ? 1 : 0);
+      const carried = seed + (end - start) >= WORD ? 1 : 0;
+      state[pass + 1] = (this.#key[SEEDS + pass + 1] as number) + carried + (picked ? 1 : 0);
     }
     let from = start;
     do {

@@ -18,8 +18,8 @@ export const MOST_IN_DOUBT = 16_384;
  * file row finds a table row of hash 0/0 (`LOOK_AGAIN`). Memory: one byte a table row, with an index of all rows 17 to 25.
  */
 export class RowMatcher {
-  /** As in `RowTable`: hash low, hash high and two more words a row. */
-  readonly #table: Uint32Array;
+  /** As in `RowTable`: hash low, hash high and two more words a row, signed: V8 makes an object of a number from 2³¹ on. */
+  readonly #table: Int32Array;
   /** 1 for a table row that was found. */
   readonly #found: Uint8Array;
   #foundRows = 0;
@@ -27,7 +27,7 @@ export class RowMatcher {
   #index: HashIndex | undefined;
 
   constructor(table: Uint32Array) {
-    this.#table = table;
+    this.#table = new Int32Array(table.buffer, table.byteOffset, table.length);
     this.#found = new Uint8Array(table.length / ROW_WORDS);
   }
 
@@ -62,7 +62,7 @@ export class RowMatcher {
     let foundRows = this.#foundRows;
     let expected = this.#expected;
     for (let row = 0; row < count; row++) {
-      if (!isFree(table, found, expected, hashLow[row] as number, hashHigh[row] as number)) {
+      if (!isFree(table, found, expected, (hashLow[row] as number) | 0, (hashHigh[row] as number) | 0)) {
         const step = this.#step(hashLow, hashHigh, row, count, expected);
         if (step <= 0) {
           out[row] = IN_DOUBT;
@@ -88,7 +88,7 @@ export class RowMatcher {
     const table = this.#table;
     const found = this.#found;
     const fits = (at: number, by: number) =>
-      isFree(table, found, expected + by, hashLow[row + at] as number, hashHigh[row + at] as number);
+      isFree(table, found, expected + by, (hashLow[row + at] as number) | 0, (hashHigh[row + at] as number) | 0);
     for (let by = 1; by <= NEAR; by++) if (fits(0, by)) return by;
     const near = Math.min(NEAR, count - 1 - row);
     for (let by = 1; by <= near; by++) {
@@ -104,8 +104,8 @@ export class RowMatcher {
     let expected = this.#expected;
     let guessed = 0;
     for (let row = 0; row < count; row++) {
-      const low = hashLow[row] as number;
-      const high = hashHigh[row] as number;
+      const low = (hashLow[row] as number) | 0;
+      const high = (hashHigh[row] as number) | 0;
       let match = expected;
       if (!isFree(table, found, match, low, high)) {
         if (row >= guessed) {
@@ -135,7 +135,7 @@ const NEAR = 8;
 const AHEAD = 64;
 
 /** Has the table row this hash, and was not found yet? `row` may lie outside of the table. */
-function isFree(table: Uint32Array, found: Uint8Array, row: number, low: number, high: number): boolean {
+function isFree(table: Int32Array, found: Uint8Array, row: number, low: number, high: number): boolean {
   return (
     table[ROW_WORDS * row] === low && table[ROW_WORDS * row + 1] === high && found[row] === 0 && (low | high) !== 0
   );
@@ -149,14 +149,14 @@ const ENTRY_WORDS = 2;
  * a search passes them, so that a file of one row a million times takes no longer than any other.
  */
 class HashIndex {
-  readonly #table: Uint32Array;
+  readonly #table: Int32Array;
   readonly #found: Uint8Array;
   readonly #entries: Uint32Array;
   /** 1 + the first entry of each bucket, 0 = none. */
   readonly #buckets: Uint32Array;
   readonly #mask: number;
 
-  constructor(table: Uint32Array, found: Uint8Array, unfound: number) {
+  constructor(table: Int32Array, found: Uint8Array, unfound: number) {
     const buckets = new Uint32Array(2 ** Math.ceil(Math.log2(Math.max(1, 2 * unfound))));
     const mask = buckets.length - 1;
     const entries = new Uint32Array(ENTRY_WORDS * unfound);
@@ -189,7 +189,7 @@ class HashIndex {
     }
     for (let row = from; row < to; row++) {
       const guess = out[row] as number;
-      if (guess >= 0 && table[ROW_WORDS * guess] !== hashLow[row]) out[row] = -1;
+      if (guess >= 0 && table[ROW_WORDS * guess] !== ((hashLow[row] as number) | 0)) out[row] = -1;
     }
   }
 

@@ -1,5 +1,6 @@
 import { RowHash } from './hash.ts';
 import { AFTER_CR, type Arena, type Kernel, POSITION, QUOTED, ROW_START } from './kernel.ts';
+import { LONGEST_PICKED } from './picking.ts';
 
 const LF = 0x0a;
 const CR = 0x0d;
@@ -7,15 +8,19 @@ const QUOTE = 0x22;
 /** The hash reads whole groups of 16 bytes. */
 const OVERREAD = 16;
 
-/** The reference kernel. `key` as of `schedule`; without one, rows are not hashed. */
+/** The reference kernel. `key` as of `schedule`, without one, rows are not hashed; `picking` as of `pickingWords`. */
 export class PlainKernel implements Kernel {
   readonly #delimiter: number;
   readonly #hash: RowHash | undefined;
+  readonly #picking: Uint32Array;
+  readonly #picked = new Uint8Array(LONGEST_PICKED + OVERREAD);
+  readonly #pickedView = new DataView(this.#picked.buffer);
   #arena: Arena = arenaOf(0, 0);
   #view = new DataView(this.#arena.input.buffer);
 
-  constructor(delimiter: number, key: Uint32Array | undefined) {
+  constructor(delimiter: number, key: Uint32Array | undefined, picking: Uint32Array) {
     this.#delimiter = delimiter;
+    this.#picking = picking;
     this.#hash = key && new RowHash(key);
   }
 
@@ -81,9 +86,43 @@ export class PlainKernel implements Kernel {
     ends[row] = end;
     const hash = this.#hash;
     if (!hash) return;
-    hash.digest(this.#view, start, end);
+    const picked = this.#pick(start, end);
+    if (picked > 0) hash.digest(this.#pickedView, 0, picked, true);
+    else hash.digest(this.#view, start, end, false);
     hashLow[row] = hash.low;
     hashHigh[row] = hash.high;
+  }
+
+  /** Copies the picked cells of a row, each with the delimiter behind it. How many bytes; 0 = the whole row is to be hashed. */
+  #pick(start: number, end: number): number {
+    const { input } = this.#arena;
+    const delimiter = this.#delimiter;
+    const picking = this.#picking;
+    if (picking[0] === 0 || end - start > LONGEST_PICKED) return 0;
+    const picked: number[] = [];
+    let cell = 0;
+    let picks = picking[1] === 0;
+    let next = picks ? 2 : 1;
+    let quoted = false;
+    for (let at = start; at < end; at++) {
+      const byte = input[at] as number;
+      if (picks) picked.push(byte);
+      if (quoted && byte === QUOTE) {
+        if (at + 1 < end && input[at + 1] === QUOTE) {
+          if (picks) picked.push(byte);
+          at++;
+        } else if (at + 1 < end && input[at + 1] !== delimiter) return 0;
+        else quoted = false;
+      } else if (byte === QUOTE) quoted = at === start || input[at - 1] === delimiter;
+      else if (byte === delimiter && !quoted && ++cell === picking[next]) {
+        picks = !picks;
+        next++;
+      }
+    }
+    if (quoted || cell + 1 !== picking[0]) return 0;
+    if (picks) picked.push(delimiter);
+    this.#picked.set(picked);
+    return picked.length;
   }
 }
 

@@ -1,6 +1,8 @@
+import type { Picking } from './picking.ts';
+
 /**
- * Rows found in bytes, without parsing them: where each begins and ends, and a keyed 64-bit hash of its bytes where a
- * key is given.
+ * Rows found in bytes, without parsing them: where each begins and ends, and where a key is given a keyed 64-bit hash of its
+ * bytes, or of those of the cells that are picked.
  * Two kernels give the very same answer: `plain` (JavaScript, the reference) and `wasm` (SIMD).
  */
 export interface Rows {
@@ -45,4 +47,9 @@ export interface SplitterOptions {
   readonly delimiter: number;
   /** Key of the hash, 16 bytes; another key, other hashes. Without one, rows are not hashed, which takes half of the time. */
   readonly key?: Uint8Array | undefined;
+  /**
+   * What the hash is of: these cells as they are written, of rows with so many cells whose quotes are sound (a closing
+   * quote ends its cell), of up to 4,096 bytes. Of any other row, and where nothing is picked, all bytes are hashed.
+   */
+  readonly picking?: Picking | undefined;
 }

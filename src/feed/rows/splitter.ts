@@ -1,4 +1,5 @@
 import { BufferedSplitter } from './buffer.ts';
+import { pickingWords } from './picking.ts';
 import { PlainKernel } from './plain.ts';
 import type { Splitter, SplitterOptions } from './rows.ts';
 import { schedule } from './schedule.ts';
@@ -19,8 +20,9 @@ export function createSplitter(options: SplitterOptions, kernel?: 'wasm' | 'plai
   const reserved = RESERVED.get(delimiter);
   if (reserved) throw new RangeError(`Byte ${delimiter} is ${reserved} and cannot be the delimiter as well.`);
   const key = options.key && schedule(options.key);
-  const wasm = kernel === 'plain' ? undefined : WasmKernel.create(delimiter, key);
+  const picking = pickingWords(options.picking);
+  const wasm = kernel === 'plain' ? undefined : WasmKernel.create(delimiter, key, picking);
   if (kernel === 'wasm' && !wasm)
     throw new RangeError('This Node.js runs no WebAssembly with SIMD: use the plain kernel.');
-  return new BufferedSplitter(wasm ?? new PlainKernel(delimiter, key));
+  return new BufferedSplitter(wasm ?? new PlainKernel(delimiter, key, picking));
 }

@@ -1,8 +1,10 @@
 import type { Arena, Kernel } from './kernel.ts';
 import { kernelWasm } from './kernel.wasm.ts';
+import { LONGEST_PICKED, PICKING_WORDS } from './picking.ts';
 import { SCHEDULE_BYTES } from './schedule.ts';
 
 const PAGE = 64 * 1024;
+const STATE_BYTES = 16;
 /** The kernel reads up to 64 bytes at once, also at the end of its input. */
 const OVERREAD = 64;
 
@@ -35,7 +37,7 @@ function compile(): object | undefined {
   return webAssembly?.validate(code) ? new webAssembly.Module(code) : undefined;
 }
 
-/** The SIMD kernel, of assembly/kernel.ts. Its memory: key, state, four columns of rows, input. */
+/** The SIMD kernel, of assembly/kernel.ts. Its memory: key, state, picking, picked cells, four columns of rows, input. */
 export class WasmKernel implements Kernel {
   readonly #delimiter: number;
   readonly #hashed: number;
@@ -46,22 +48,27 @@ export class WasmKernel implements Kernel {
   #bytes = 0;
   #rows = 0;
 
-  /** Undefined where WebAssembly with SIMD does not work. `key` as of `schedule`; without one, rows are not hashed. */
-  static create(delimiter: number, key: Uint32Array | undefined): WasmKernel | undefined {
-    return (
-      webAssembly && compiled && new WasmKernel(new webAssembly.Instance(compiled).exports as Exports, delimiter, key)
-    );
+  /**
+   * Undefined where WebAssembly with SIMD does not work. `key` as of `schedule`, without one, rows are not hashed; `picking`
+   * as of `pickingWords`.
+   */
+  static create(delimiter: number, key: Uint32Array | undefined, picking: Uint32Array): WasmKernel | undefined {
+    if (!webAssembly || !compiled) return undefined;
+    return new WasmKernel(new webAssembly.Instance(compiled).exports as Exports, delimiter, key, picking);
   }
 
-  private constructor(exports: Exports, delimiter: number, key: Uint32Array | undefined) {
+  private constructor(exports: Exports, delimiter: number, key: Uint32Array | undefined, picking: Uint32Array) {
     this.#delimiter = delimiter;
     this.#exports = exports;
     this.#hashed = key ? 1 : 0;
     this.#state = SCHEDULE_BYTES;
-    this.#columns = aligned(this.#state + 16);
+    const words = this.#state + STATE_BYTES;
+    this.#columns = aligned(words + 4 * PICKING_WORDS + LONGEST_PICKED + OVERREAD);
     this.#input = this.#columns;
     this.#exports.memory.grow(1);
-    if (key) new Uint32Array(this.#exports.memory.buffer).set(key);
+    const memory = new Uint32Array(this.#exports.memory.buffer);
+    if (key) memory.set(key);
+    memory.set(picking, words / 4);
   }
 
   arena(bytes: number, rows: number): Arena {

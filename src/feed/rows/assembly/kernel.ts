@@ -1,12 +1,15 @@
 /**
  * The kernel of ../plain.ts and ../hash.ts once more, in AssemblyScript with SIMD. `npm run build:wasm` makes
- * ../kernel.wasm.ts of it. Memory: the key schedule at 0, the words of the scan's state behind it; the caller says
- * where the rest lies. 64 bytes behind the input must be readable.
+ * ../kernel.wasm.ts of it. Memory: the key schedule at 0, the words of the scan's state behind it, then those of the
+ * picking and room for picked cells; the caller says where the rest lies. 64 bytes behind the input must be readable.
  */
 const BLOCK: usize = 1024;
 const SEEDS: usize = BLOCK + 16;
 const MULTIPLIERS: usize = SEEDS + 16;
 const STATE: usize = MULTIPLIERS + 16;
+const PICKING: usize = STATE + 16;
+const PICKED: usize = PICKING + 256;
+const LONGEST_PICKED: usize = 4096;
 
 const LF: u32 = 0x0a;
 const CR: u32 = 0x0d;
@@ -54,7 +57,7 @@ export function scan(
         if (byte == LF && afterCr && here == rowStart) {
           afterCr = false;
         } else {
-          write(row, capacity, input, rowStart, here, hashed);
+          write(row, capacity, input, rowStart, here, delimiter, hashed);
           row += 4;
           afterCr = byte == CR;
         }
@@ -64,7 +67,7 @@ export function scan(
     at = max(at, min(base + 64, stop));
   }
   if (last && filled > rowStart) {
-    write(row, capacity, input, rowStart, filled, hashed);
+    write(row, capacity, input, rowStart, filled, delimiter, hashed);
     row += 4;
     rowStart = filled;
   }
@@ -95,19 +98,115 @@ function special(at: usize): u32 {
   );
 }
 
-function write(row: usize, capacity: usize, input: usize, start: usize, end: usize, hashed: bool): void {
+function write(
+  row: usize,
+  capacity: usize,
+  input: usize,
+  start: usize,
+  end: usize,
+  delimiter: u32,
+  hashed: bool,
+): void {
   const column = capacity << 2;
   store<u32>(row, start);
   store<u32>(row + column, end);
   if (!hashed) return;
-  const hash = digest(input + start, end - start);
+  const picked = pick(input + start, input + end, delimiter);
+  const hash = picked > 0 ? digest(PICKED, picked, (<u64>1) << 32) : digest(input + start, end - start, 0);
   store<u32>(row + 2 * column, <u32>hash);
   store<u32>(row + 3 * column, <u32>(hash >> 32));
 }
 
-function digest(start: usize, length: usize): u64 {
-  let stateA = load<u64>(SEEDS) + <u64>length;
-  let stateB = load<u64>(SEEDS, 8) + <u64>length;
+/** Copies the picked cells of a row to `PICKED`, each with the delimiter behind it. How many bytes; 0 = hash the row. */
+function pick(start: usize, end: usize, delimiter: u32): usize {
+  const cells: u32 = load<u32>(PICKING);
+  if (cells == 0 || end - start > LONGEST_PICKED) return 0;
+  let next: usize = PICKING + 4;
+  let boundary: u32 = load<u32>(next);
+  let to: usize = PICKED;
+  // Where cells that are picked begin; 0 = these are not.
+  let from: usize = 0;
+  if (boundary == 0) {
+    from = start;
+    next += 4;
+    boundary = load<u32>(next);
+  }
+  let cell: u32 = 0;
+  let quoted: bool = false;
+  let at = start;
+  for (let base = start; base < end; base += 64) {
+    const inside: u64 = end - base < 64 ? ((<u64>1) << (end - base)) - 1 : -1;
+    let ends = bitsOf(base, delimiter) & inside;
+    const quotes = bitsOf(base, QUOTE) & inside;
+    if (quotes != 0 || at > base) {
+      // Delimiters within quotes end no cell.
+      let marks = ends | quotes;
+      while (marks != 0) {
+        const bit = marks & -marks;
+        marks ^= bit;
+        const here = base + <usize>ctz(bit);
+        if (here < at) continue;
+        if (quoted) ends &= ~bit;
+        if ((bit & quotes) == 0) continue;
+        if (!quoted) {
+          quoted = here == start || <u32>load<u8>(here - 1) == delimiter;
+        } else if (here + 1 < end && <u32>load<u8>(here + 1) == QUOTE) {
+          at = here + 2;
+        } else {
+          if (here + 1 < end && <u32>load<u8>(here + 1) != delimiter) return 0;
+          quoted = false;
+        }
+      }
+    } else if (quoted) {
+      continue;
+    }
+    let count = <u32>popcnt(ends);
+    while (cell + count >= boundary) {
+      for (; cell + 1 < boundary; cell++) ends &= ends - 1;
+      const behind = base + <usize>ctz(ends) + 1;
+      ends &= ends - 1;
+      count = <u32>popcnt(ends);
+      cell = boundary;
+      if (from != 0) {
+        to = copied(from, behind, to);
+        from = 0;
+      } else {
+        from = behind;
+      }
+      next += 4;
+      boundary = load<u32>(next);
+    }
+    cell += count;
+  }
+  if (quoted || cell + 1 != cells) return 0;
+  if (from != 0) {
+    to = copied(from, end, to);
+    store<u8>(to, <u8>delimiter);
+    to += 1;
+  }
+  return to - PICKED;
+}
+
+/** Copies bytes, sixteen at once, and gives the place behind them. */
+function copied(from: usize, end: usize, to: usize): usize {
+  for (let at: usize = 0; from + at < end; at += 16) v128.store(to + at, v128.load(from + at));
+  return to + (end - from);
+}
+
+/** A bit for each of 64 bytes that is this one. */
+function bitsOf(at: usize, byte: u32): u64 {
+  const wanted = i8x16.splat(<i8>byte);
+  return (
+    <u64>i8x16.bitmask(i8x16.eq(v128.load(at), wanted)) |
+    ((<u64>i8x16.bitmask(i8x16.eq(v128.load(at, 16), wanted))) << 16) |
+    ((<u64>i8x16.bitmask(i8x16.eq(v128.load(at, 32), wanted))) << 32) |
+    ((<u64>i8x16.bitmask(i8x16.eq(v128.load(at, 48), wanted))) << 48)
+  );
+}
+
+function digest(start: usize, length: usize, mark: u64): u64 {
+  let stateA = load<u64>(SEEDS) + <u64>length + mark;
+  let stateB = load<u64>(SEEDS, 8) + <u64>length + mark;
   let at = start;
   const end = start + length;
   do {

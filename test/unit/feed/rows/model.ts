@@ -1,4 +1,5 @@
 import { hkdfSync } from 'node:crypto';
+import type { Picking } from '../../../../src/feed/rows/picking.ts';
 
 /** The rules of `Splitter` as plainly as they can be put: one byte after the other, over the whole text. */
 export function splitModel(text: Buffer, delimiter: number) {
@@ -30,12 +31,28 @@ export function splitModel(text: Buffer, delimiter: number) {
 
 const MASK = (1n << 64n) - 1n;
 
+/** What the hash of a row is of: the picked cells, each with its delimiter, or the row. */
+export function pickModel(row: string, comma: string, { cells, columns }: Picking): { bytes: Buffer; picked: boolean } {
+  const parts: string[] = [];
+  const cell = new RegExp(`(?:"(?:[^"]|"")*"|(?!")[^${comma}]*)(?=${comma}|$)`, 'y');
+  let sound = true;
+  for (let at = 0; sound && at <= row.length; at = cell.lastIndex + 1) {
+    cell.lastIndex = at;
+    const found = cell.exec(row);
+    sound = found !== null;
+    if (found) parts.push(found[0]);
+  }
+  const picked = sound && parts.length === cells && columns.length > 0 && columns.length < cells && row.length <= 4096;
+  const text = picked ? columns.map((column) => `${parts[column]}${comma}`).join('') : row;
+  return { bytes: Buffer.from(text, 'latin1'), picked };
+}
+
 /** The row hash by its definition, as 'high/low'. */
-export function hashModel(row: Uint8Array, key: Uint8Array): string {
-  const words = Buffer.from(hkdfSync('sha256', key, '', 'muster row hash 1', 268 * 4));
+export function hashModel(row: Uint8Array, key: Uint8Array, picked = false): string {
+  const words = Buffer.from(hkdfSync('sha256', key, '', 'muster row hash 2', 268 * 4));
   const [low, high] = [0, 1].map((pass) => {
     const multiplier = words.readBigUInt64LE(1056 + 8 * pass) | 1n;
-    let state = words.readBigUInt64LE(1040 + 8 * pass) + BigInt(row.length);
+    let state = words.readBigUInt64LE(1040 + 8 * pass) + BigInt(row.length) + (picked ? 1n << 32n : 0n);
     for (let block = 0; block === 0 || block < row.length; block += 1024) {
       const padded = Buffer.alloc(1024);
       padded.set(row.subarray(block, block + 1024));

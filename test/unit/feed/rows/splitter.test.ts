@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { LONGEST_ROW, RowTooLong } from '../../../../src/feed/rows/buffer.ts';
 import type { Rows, Splitter } from '../../../../src/feed/rows/rows.ts';
 import { createSplitter } from '../../../../src/feed/rows/splitter.ts';
-import { hashModel, splitModel } from './model.ts';
+import { hashModel, pickModel, splitModel } from './model.ts';
 
 const key = Uint8Array.from({ length: 16 }, (_, at) => 11 * at + 3);
 const options = { delimiter: 0x2c, key };
@@ -46,6 +46,19 @@ const texts = (longest: number) =>
       { maxLength: longest },
     )
     .map((pieces) => Buffer.from(pieces.join('')));
+
+/** A line of about so many cells, quoted soundly or not. */
+const lineOf = (cells: number) =>
+  fc
+    .array(
+      fc.oneof(
+        fc.constantFrom('', 'a', '"a"', '"a,b"', '"a ""b"""', 'a"b', '"a"b', '"a" ', ' "a"', '"', 'é'),
+        fc.string({ maxLength: 40 }),
+        fc.constant('x'.repeat(70)),
+      ),
+      { minLength: cells - 1, maxLength: cells + 1 },
+    )
+    .map((all) => all.join(',').replace(/[\r\n]/g, ' '));
 
 describe.each(kernels)('the %s kernel', (kernel) => {
   test('finds the rows that a byte-by-byte reading of the rules finds, in chunks of any sizes', () =>
@@ -90,6 +103,51 @@ describe.each(kernels)('the %s kernel', (kernel) => {
     const text = Buffer.concat(lines.flatMap((line) => [line, Buffer.from('\n')]));
     const { rows } = read(createSplitter(options, kernel), text, [text.length]);
     expect(rows.map(({ hash }) => hash)).toEqual(lines.map((line) => hashModel(line, key)));
+  });
+
+  test('hashes the picked cells of a row alone, where it has as many as it should and sound quotes', () =>
+    fc.assert(
+      fc.property(
+        fc.array(fc.oneof(lineOf(4), fc.constant('"a,b",c,"d""e",')), { maxLength: 12 }),
+        fc.uniqueArray(fc.nat({ max: 3 }), { maxLength: 4 }),
+        fc.integer({ min: 1, max: 90 }),
+        (lines, some, size) => {
+          const picking = { cells: 4, columns: [...some].sort((a, b) => a - b) };
+          const text = Buffer.from(lines.map((line) => `${line}\n`).join(''), 'latin1');
+          const { rows } = read(createSplitter({ ...options, picking }, kernel), text, [size]);
+          for (const { text: row, hash } of rows) {
+            const { bytes, picked } = pickModel(row, ',', picking);
+            expect(hash, JSON.stringify(row)).toBe(hashModel(bytes, key, picked));
+          }
+        },
+      ),
+      { numRuns: 500 },
+    ));
+
+  test('a cell beside the picked ones changes no hash; a picked one, another count or unsound quotes do', () => {
+    const lines = ['a,b,c', 'a,x,c', 'a,"x,y",c', 'a,"x\ny",c', 'A,b,c', 'a,b,c,', 'a,"b"x,c', 'a,c,', 'a,b,"c"'];
+    const picking = { cells: 3, columns: [0, 2] };
+    const text = Buffer.from(lines.map((line) => `${line}\n`).join(''));
+    const { rows } = read(createSplitter({ ...options, picking }, kernel), text, [text.length]);
+    const [first, ...others] = rows.map(({ hash }) => hash);
+    expect(others.slice(0, 3)).toEqual([first, first, first]);
+    expect(new Set([first, ...others.slice(3)]).size).toBe(6);
+  });
+
+  test('of a row of more than 4,096 bytes, and where more runs of columns are picked than fit, all bytes are hashed', () => {
+    const fits = `a,${'x'.repeat(4092)},c`;
+    const long = `a,${'x'.repeat(4093)},c`;
+    const text = Buffer.from(`${fits}\n${long}\n`);
+    const picking = { cells: 3, columns: [0, 2] };
+    const { rows } = read(createSplitter({ ...options, picking }, kernel), text, [text.length]);
+    expect(rows.map(({ hash }) => hash)).toEqual([
+      hashModel(Buffer.from('a,c,'), key, true),
+      hashModel(Buffer.from(long), key),
+    ]);
+    const wide = Buffer.from(`${'x,'.repeat(69)}x`);
+    const every = { cells: 70, columns: Array.from({ length: 35 }, (_, at) => 2 * at) };
+    const [whole] = read(createSplitter({ ...options, picking: every }, kernel), wide, [999]).rows;
+    expect(whole?.hash).toBe(hashModel(wide, key));
   });
 
   test('reads straight into its memory what is reserved and then committed', () => {
