@@ -26,6 +26,13 @@ export interface GroupChange {
   readonly after: Group | null;
 }
 
+/** See the fields of `Structure` of these names; 0 where they are not given. */
+interface Revisions {
+  readonly revision?: number;
+  readonly keys?: number;
+  readonly keysGone?: number;
+}
+
 /**
  * The group tree with its course links, compiled for look-ups. Immutable: a change of structure makes a new one
  * with a higher revision.
@@ -34,15 +41,18 @@ export class Structure {
   readonly revision: number;
   /** Goes up when a group's External ID comes, goes or changes: what a feed's rows mean may then differ. */
   readonly keysRevision: number;
+  /** Goes up when one goes or changes: what rows mean whose groups were all there may then differ too. */
+  readonly keysGoneRevision: number;
   readonly #groups: ReadonlyMap<GroupId, Group>;
   readonly #byExternalId: ReadonlyMap<ExternalId, Group>;
   readonly #children = new Map<GroupId, GroupId[]>();
   readonly #courses = new Map<GroupId, readonly CourseId[]>();
   #folded: Map<string, Group> | undefined;
 
-  constructor(groups: readonly Group[], revision = 0, keysRevision = 0) {
+  constructor(groups: readonly Group[], { revision = 0, keys = 0, keysGone = 0 }: Revisions = {}) {
     this.revision = revision;
-    this.keysRevision = keysRevision;
+    this.keysRevision = keys;
+    this.keysGoneRevision = keysGone;
     this.#groups = new Map(groups.map((group) => [group.id, group]));
     this.#byExternalId = new Map(groups.flatMap((group) => (group.externalId ? [[group.externalId, group]] : [])));
     for (const group of groups) {
@@ -57,7 +67,7 @@ export class Structure {
   with(changes: readonly GroupChange[]): Structure {
     const changed = new Set(changes.map(({ id }) => id));
     const kept = [...this.groups].filter(({ id }) => !changed.has(id));
-    return new Structure([...kept, ...changes.flatMap(({ after }) => after ?? [])], this.revision + 1);
+    return new Structure([...kept, ...changes.flatMap(({ after }) => after ?? [])], { revision: this.revision + 1 });
   }
 
   get groups(): Iterable<Group> {

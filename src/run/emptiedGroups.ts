@@ -23,7 +23,7 @@ export async function dropEmptiedGroups(
     dropped.push(doc);
   }
   if (dropped.length === 0) return;
-  await bumpStructure(store, session, { keys: true });
+  await bumpStructure(store, session, { keys: 'gone' });
   await recordAudit(store, session, {
     _id: { run: run._id, batch: 0, step: 'structure' },
     at: clock.now(),

@@ -128,7 +128,8 @@ async function readAndPlan(services: Services, run: RunDoc, file: SourceFile): P
   const digest = digestOf(settings);
   const lookAgain = await learnersToLookAt(store, { feed: feed._id, authority: settings.authority });
   const { applied } = feed;
-  const sameMeaning = applied !== undefined && applied.settings === digest && applied.keys === structure.keysRevision;
+  const sameSettings = applied !== undefined && applied.settings === digest;
+  const sameMeaning = sameSettings && applied.keys === structure.keysRevision;
 
   if (sameMeaning && lookAgain.length === 0 && applied.again === 0 && applied.bytes === file.bytes && !run.preview) {
     const sha256 = await sha256Of(file);
@@ -136,7 +137,8 @@ async function readAndPlan(services: Services, run: RunDoc, file: SourceFile): P
   }
   const reader = await openFeed(file, settings);
   const layout = layoutDigest(reader);
-  const comparable = sameMeaning && applied.layout === layout;
+  // Rows that named groups which are not there were rejected, and are read again in any case.
+  const comparable = sameSettings && applied.keysGone === structure.keysGoneRevision && applied.layout === layout;
   const hashKey = applied ? Buffer.from(applied.hashKey, 'hex') : randomBytes(16);
   let previewId = PREVIEW_IDS;
   const newIds = async (what: 'groups' | 'learners', count: number): Promise<number> => {
@@ -198,6 +200,7 @@ async function readAndPlan(services: Services, run: RunDoc, file: SourceFile): P
       settings: digest,
       layout,
       keys: structure.keysRevision + (reading.newGroups.size > 0 ? 1 : 0),
+      keysGone: structure.keysGoneRevision,
       table: last?.table ?? tableId,
       tableParts: last?.tableParts ?? tableParts,
       hashKey: hashKey.toString('hex'),

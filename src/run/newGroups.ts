@@ -18,5 +18,6 @@ export function withNewGroups(structure: Structure, made: ReadonlyMap<GroupId, N
       courses: [],
     };
   });
-  return new Structure([...structure.groups, ...groups], structure.revision, structure.keysRevision);
+  const { revision, keysRevision: keys, keysGoneRevision: keysGone } = structure;
+  return new Structure([...structure.groups, ...groups], { revision, keys, keysGone });
 }

@@ -97,7 +97,7 @@ async function createGroups(
   });
   const made = withoutCircles(docs);
   await store.groups.insertMany(made, { session });
-  await bumpStructure(store, session, { keys: true });
+  await bumpStructure(store, session, { keys: 'came' });
   return made.map((doc) => ({ before: null, after: toGroup(doc) }));
 }
 

@@ -11,7 +11,7 @@ import type { BatchDoc, CourseDoc, GroupDoc, OutboxDoc, RunDoc } from '../store/
 import { readRun } from '../store/runs.ts';
 import type { Services } from '../store/services.ts';
 import { type Session, type Store, within } from '../store/store.ts';
-import { bumpStructure, readStructure, toCourse, toGroup } from '../store/structure.ts';
+import { bumpStructure, type KeyChange, readStructure, toCourse, toGroup } from '../store/structure.ts';
 import { madeSubenvironments } from '../store/subenvironments.ts';
 import { chunks } from './chunks.ts';
 import { insertKept, keepBeforehand, StructureMoved, takeBackKept } from './keepBeforehand.ts';
@@ -151,10 +151,11 @@ async function writeGroups(
   const stored = await store.groups.find({ _id: { $in: ids } }, { session }).toArray();
   const before = new Map(stored.map((doc) => [doc._id, doc]));
   await refuseChanged(store, groups, revisions.first, session);
-  let keys = false;
+  const renamed = groups.filter(({ id, after }) => before.get(id)?.externalId !== after?.externalId);
+  const gone = renamed.some(({ id }) => before.get(id)?.externalId !== undefined);
+  const keys: KeyChange = renamed.length === 0 ? 'none' : gone ? 'gone' : 'came';
   for (const { id, after } of groups) {
     const old = before.get(id);
-    keys ||= old?.externalId !== after?.externalId;
     if (!after) {
       const member = await store.learners.findOne({ 'memberships.group': id }, { session, projection: { _id: 1 } });
       if (member) throw new LearnerJoined();

@@ -103,8 +103,9 @@ export interface Applied {
   settings: string;
   /** Digest of header, delimiter and encoding. */
   layout: string;
-  /** `Structure.keysRevision` when the rows were understood. */
+  /** `Structure.keysRevision` when the rows were understood, and `keysGoneRevision`. */
   keys: number;
+  keysGone: number;
   /** Parts of the packed table are named by this. */
   table: string;
   tableParts: number;
@@ -427,6 +428,7 @@ export interface MetaDoc {
   next?: number;
   revision?: number;
   keys?: number;
+  keysGone?: number;
   /** Of a lane of the fence: goes up with every change of structure, and with every transaction that none may overtake (`fenceStructure`). */
   fence?: number;
   /** Of the last sealed audit entry. */
@@ -727,6 +729,7 @@ function schemas() {
       next: Number,
       revision: Number,
       keys: Number,
+      keysGone: Number,
       fence: Number,
       hash: String,
     },

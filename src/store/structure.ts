@@ -31,15 +31,19 @@ async function compile(store: Store, meta: MetaDoc | null, session?: Session): P
   const known = compiled.get(store);
   if (known && known.revision === revision) return known;
   const docs = await store.groups.find({}, within(session)).toArray();
-  const structure = new Structure(docs.map(toGroup), revision, meta?.keys ?? 0);
+  const structure = new Structure(docs.map(toGroup), meta ?? {});
   compiled.set(store, structure);
   return structure;
 }
 
-/** Every write to groups calls this in its transaction. `keys`: an External ID came, went or changed. */
-export async function bumpStructure(store: Store, session: Session, { keys }: { keys: boolean }): Promise<void> {
+/** What a change of groups did to External IDs: `gone`, where one went or changed; `came`, where new ones came alone. */
+export type KeyChange = 'none' | 'came' | 'gone';
+
+/** Every write to groups calls this in its transaction. */
+export async function bumpStructure(store: Store, session: Session, { keys }: { keys: KeyChange }): Promise<void> {
   const fences = Array.from({ length: FENCE_LANES }, (_, lane) => ({ _id: laneOf(lane), $inc: { fence: 1 } }));
-  const changes = [{ _id: 'structure', $inc: { revision: 1, keys: keys ? 1 : 0 } }, ...fences];
+  const $inc = { revision: 1, keys: keys === 'none' ? 0 : 1, keysGone: keys === 'gone' ? 1 : 0 };
+  const changes = [{ _id: 'structure', $inc }, ...fences];
   await store.meta.bulkWrite(
     changes.map(({ _id, $inc }) => ({ updateOne: { filter: { _id }, update: { $inc }, upsert: true } })),
     { session },

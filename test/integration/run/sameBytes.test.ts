@@ -1,7 +1,9 @@
 import { beforeAll, describe, expect, test } from 'vitest';
+import type { ExternalId } from '../../../src/domain/ids.ts';
 import { dropTables } from '../../../src/run/advance.ts';
 import { rejectRun } from '../../../src/run/approval.ts';
 import { removeMembers } from '../../../src/run/memberships.ts';
+import { createGroup, editGroup } from '../../../src/run/structureChange.ts';
 import { writeTable } from '../../../src/store/tables.ts';
 import { COMPANY, HR, useMuster } from '../../harness.ts';
 
@@ -80,6 +82,26 @@ describe('the same facts in other bytes', () => {
     await removeMembers(muster.context, { ...order, courses: 'keep', by: 'test' });
     expect(await muster.import(desks('2'), { feed: 'desks' })).toMatchObject({ noChange: true });
     expect(await muster.memberships('d1')).toEqual([]);
+  });
+
+  test('R17: a group that came leaves rows known; one whose External ID went lets every row be read', async () => {
+    const { context } = muster;
+    const group = await createGroup(context, { name: 'Newcomers', externalId: 'newcomers' as ExternalId, by: 'test' });
+    const named = night('2', 'newcomers');
+    expect(await muster.import(named, { feed: 'rooms' })).toMatchObject({ memberships: { added: 1, removed: 1 } });
+    const before = await table();
+    await createGroup(context, { name: 'Others', externalId: 'others' as ExternalId, by: 'test' });
+    const elsewhere = named.replace('t7,sector-a,7', 't7,sector-a,"7, 8"');
+    expect(await muster.import(elsewhere, { feed: 'rooms' })).toMatchObject({ noChange: true });
+    expect(await table()).toBe(before);
+    await editGroup(context, { group, set: { externalId: 'renamed' as ExternalId }, by: 'test' });
+    // The row that named it is as it was, and names no group now.
+    expect(await muster.import(named, { feed: 'rooms' })).toMatchObject({
+      rows: { rejected: 1 },
+      memberships: { removed: 0 },
+    });
+    expect(await table()).not.toBe(before);
+    await muster.import(night('2', 'sector-b'), { feed: 'rooms' });
   });
 
   test('R17: the same rows in another order write no table; who is missing from yet another order has left', async () => {

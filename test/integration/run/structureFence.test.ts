@@ -32,7 +32,7 @@ test('R4: a change of structure begins again that runs into a batch, whatever la
   for (const batch of batches) {
     const [fenced, changed] = await sideBySide([
       (session) => fenceStructure(muster.store, session, batch),
-      (session) => bumpStructure(muster.store, session, { keys: false }),
+      (session) => bumpStructure(muster.store, session, { keys: 'none' }),
     ]);
     expect(fenced).toBe(1);
     expect(changed).toBeGreaterThan(1);
@@ -44,7 +44,7 @@ test('a batch begins again that runs into a change of structure, and then sees i
     .revision;
   const seen: number[] = [];
   const [changed, fenced] = await sideBySide([
-    (session) => bumpStructure(muster.store, session, { keys: false }),
+    (session) => bumpStructure(muster.store, session, { keys: 'none' }),
     async (session) => seen.push((await fenceStructure(muster.store, session, batches[3] as BatchId)).revision),
   ]);
   expect(changed).toBe(1);
