@@ -11,6 +11,8 @@ export interface SizeResult {
 }
 
 const NAMES: Record<Figure, string> = { wall: 'wall', node: 'CPU of Node', servers: 'CPU of Node and mongod' };
+/** Scenarios whose run is held to these limits of memory. */
+const HELD = new Set(['first-import', 'night', 'every-row']);
 /** What a run may hold in memory: the most rows, and MB. */
 const MEMORY = [
   { rows: 1_000_000, most: 256 },
@@ -122,7 +124,7 @@ function memoryVerdicts({ rows, results }: SizeResult): string[] {
   const limit = MEMORY.find((one) => rows <= one.rows);
   if (!limit) return [];
   return results
-    .filter(({ scenario }) => scenario.name === 'first-import' || scenario.name === 'night')
+    .filter(({ scenario }) => HELD.has(scenario.name))
     .map(({ scenario, answers }) => {
       const peak = Math.max(...(answers.get('Muster') ?? []).map((answer) => answer.peak));
       return `| Peak memory of Node, ${scenario.title.toLowerCase()} | ≤ ${limit.most} MB at ${limit.rows.toLocaleString('en')} rows | ${peak.toFixed(0)} MB | ${peak <= limit.most ? 'yes' : '**no**'} |`;

@@ -30,6 +30,7 @@ export const tasks = {
   rowByRow: async () => (await import('./peers/rowByRow.ts')).rowByRow,
   preparing: async () => (await import('./ours/importing.ts')).preparing,
   importing: async () => (await import('./ours/importing.ts')).importing,
+  changingSettings: async () => (await import('./ours/importing.ts')).changingSettings,
   working: async () => (await import('./ours/importing.ts')).working,
   finding: async () => (await import('./ours/finding.ts')).finding,
   changing: async () => (await import('./ours/changing.ts')).changing,

@@ -1,5 +1,6 @@
 import type { Scenario } from '../scenario.ts';
 import { changing } from './changing.ts';
+import { everyRow } from './everyRow.ts';
 import { finding } from './finding.ts';
 import { firstImport } from './firstImport.ts';
 import { linking, unlinking } from './linking.ts';
@@ -21,6 +22,7 @@ export const scenarios: readonly Scenario[] = [
   shuffled,
   finding,
   night,
+  everyRow,
   queueing,
   linking,
   unlinking,

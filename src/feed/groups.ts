@@ -2,7 +2,7 @@ import type { NamedGroup } from '../domain/claim.ts';
 import type { ExternalId } from '../domain/ids.ts';
 import type { FeedSettings } from '../settings/feed.ts';
 import type { Cells } from './records.ts';
-import { clean } from './text.ts';
+import { clean, ownText } from './text.ts';
 
 /** A cell gives another number of names or parents than there are groups. */
 export class GroupNamesUneven extends Error {}
@@ -82,18 +82,13 @@ function compileColumn(
     if (groups === undefined) {
       groups = read(cells, leniently).map((group) => ({
         ...group,
-        externalId: copied(group.externalId) as ExternalId,
+        externalId: ownText(group.externalId),
       }));
       if (seen.size >= KEPT) seen.clear();
-      seen.set(copied(text), groups);
+      seen.set(ownText(text), groups);
     }
     return groups;
   };
-}
-
-/** A string of its own: a cell is a part of the text of some hundred rows, and would keep all of it in memory. */
-function copied(text: string): string {
-  return Buffer.from(text).toString();
 }
 
 function united(groups: readonly NamedGroup[], more: readonly NamedGroup[]): readonly NamedGroup[] {

@@ -247,20 +247,36 @@ async function readNight(
   // A delta feed names its leavers.
   if (input.policy.mode !== 'full')
     return { reading: await readClaims({ ...input, known: undefined }), candidates: [] };
-  const table = applied && (await loadTable(store, applied));
   const all = new LearnerSet(input.lookAgain);
-  if (table && comparable) {
-    const reading = await readClaims({ ...input, known: table });
-    if (!reading.hidesRow) {
+  if (applied && comparable) {
+    const reading = await readByTable(store, applied, input);
+    if (reading && !reading.hidesRow) {
       for (const id of reading.lost) all.add(id);
       return { reading, candidates: all };
     }
-    log.warn('two rows of the feed have one hash; every row is read');
+    if (reading) log.warn('two rows of the feed have one hash; every row is read');
   }
+  const known = applied && (await addNamed(store, applied, all));
   const reading = await readClaims({ ...input, known: undefined });
-  if (!table) return { reading, candidates: await learnersHeldBy(store, _id) };
-  for (let at = 0; at < table.rows; at += 1) all.add(table.learner(at) as LearnerId);
-  return { reading, candidates: all };
+  return { reading, candidates: known ? all : await learnersHeldBy(store, _id) };
+}
+
+/** Undefined where the table of the last applied run is not there. */
+async function readByTable(
+  store: Store,
+  applied: Applied,
+  input: Omit<ReadInput, 'known'>,
+): Promise<Reading | undefined> {
+  const known = await loadTable(store, applied);
+  return known && readClaims({ ...input, known });
+}
+
+/** Adds those whom the last applied run named; false where its table is not there. The table itself is let go: reading needs the room. */
+async function addNamed(store: Store, applied: Applied, learners: LearnerSet): Promise<boolean> {
+  const table = await loadTable(store, applied);
+  if (!table) return false;
+  for (let at = 0; at < table.rows; at += 1) learners.add(table.learner(at) as LearnerId);
+  return true;
 }
 
 /** A reader that was taken for dead, or whose run was cancelled, wakes with a plan that nobody waits for. */

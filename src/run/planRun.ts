@@ -7,6 +7,7 @@ import { isHeldBy, type LearnerPlan, planLearner } from '../domain/planLearner.t
 import type { FeedPolicy } from '../domain/policy.ts';
 import { fold, type Structure } from '../domain/structure.ts';
 import { LEFT } from '../feed/rows/table.ts';
+import { ownText } from '../feed/text.ts';
 import {
   hasLearners,
   learnerIdsByExternalId,
@@ -274,6 +275,7 @@ class Planning {
       this.#watchForSwap(change, live);
       await this.#writer.add(change);
     }
+    this.#writer.endChunk();
     const foreseen = planned.filter(
       ({ change }) => run.preview || change.memberships.some(({ courses }) => courses === 'purge'),
     );
@@ -289,7 +291,7 @@ class Planning {
     if (!this.#watchForSwaps) return;
     if (create) {
       const name = nameKey(create.firstName, create.lastName);
-      if (name) this.#created.set(name, create.externalId as string);
+      if (name) this.#created.set(name, ownText(create.externalId as string));
       return;
     }
     const name = nameKey(live?.firstName, live?.lastName);

@@ -1,6 +1,7 @@
 import type { Change, MembershipChange } from '../domain/change.ts';
 import type { RunId } from '../domain/ids.ts';
 import { type SettleKind, strongest } from '../domain/settle.ts';
+import { withOwnTexts } from '../feed/text.ts';
 import type { BatchDoc } from '../store/models.ts';
 import type { Store } from '../store/store.ts';
 
@@ -20,6 +21,10 @@ export class PlanWriter {
   readonly #run: RunId;
   readonly #first: number;
   readonly #open = new Map<Kind, Change[]>();
+  /** How many of an open batch's changes have strings of their own. */
+  readonly #own = new Map<Kind, number>();
+  /** How many were there when the chunk before had been planned. */
+  readonly #there = new Map<Kind, number>();
   /** The batch that is being written while the next one is planned. */
   #writing: Promise<unknown> = Promise.resolve();
   /** Batches written, in order. */
@@ -39,6 +44,19 @@ export class PlanWriter {
     if (open.length >= BATCH_SIZE) await this.#flush(kind);
   }
 
+  /**
+   * Some rows have been planned. What waits for its batch since the chunk before is given strings of its own: a thousand
+   * changes from all over a file would keep the text of half of it in memory.
+   */
+  endChunk(): void {
+    for (const [kind, changes] of this.#open) {
+      const there = this.#there.get(kind) ?? 0;
+      for (let at = this.#own.get(kind) ?? 0; at < there; at += 1) changes[at] = withOwnTexts(changes[at] as Change);
+      this.#own.set(kind, there);
+      this.#there.set(kind, changes.length);
+    }
+  }
+
   /** Writes what is left. */
   async end(): Promise<void> {
     for (const kind of this.#open.keys()) await this.#flush(kind);
@@ -47,7 +65,7 @@ export class PlanWriter {
 
   async #flush(kind: Kind): Promise<void> {
     const changes = this.#open.get(kind) ?? [];
-    this.#open.delete(kind);
+    for (const map of [this.#open, this.#own, this.#there]) map.delete(kind);
     if (changes.length === 0) return;
     this.batches += 1;
     const settle = kind === 'fields' ? null : kind === 'create' ? settleKindOfAll(changes) : kind;
