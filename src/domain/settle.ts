@@ -58,6 +58,9 @@ export interface SettleInput {
   readonly windowOption: (source: SourceName) => RemovalOption;
 }
 
+/** For all learners together, as most have no such courses: nothing is ever added to it. */
+const NO_COURSES = new Set<CourseId>();
+
 /**
  * Brings one learner's subscriptions in line with the stored facts (R2–R8). Pure and level-triggered: settling
  * what is settled changes nothing. A `purge` in `endings` deletes only what nothing gives any more (R8); a `keep`
@@ -67,12 +70,12 @@ export interface SettleInput {
 export function settle(input: SettleInput): Settlement {
   const { held, now, kind } = input;
   const entitled = entitledCourses(input.memberships, input.structure, now);
-  const granted = new Set(input.grant);
+  const granted = input.grant ? new Set(input.grant) : NO_COURSES;
   const windows = windowEndings(input);
-  const endings = [...input.endings, ...windows.endings];
+  const endings = windows.endings.length > 0 ? [...input.endings, ...windows.endings] : input.endings;
   const keep = coursesOf(endings, 'keep');
   for (const course of input.revoke ?? []) keep.delete(course);
-  const purge = kind === 'purge' ? coursesOf(endings, 'purge') : new Set<CourseId>();
+  const purge = kind === 'purge' ? coursesOf(endings, 'purge') : NO_COURSES;
   const events: SubscriptionEvent[] = [];
   const purged: CourseId[] = [];
   const items: Subscription[] = [];
@@ -157,10 +160,10 @@ export function lostCourses(before: Structure, after: Structure, groups: readonl
 }
 
 /** Windows that closed since the last settlement. `settled: false`: this kind may not go far enough for them. */
-function windowEndings(input: SettleInput): { endings: Ending[]; settled: boolean } {
+function windowEndings(input: SettleInput): { endings: readonly Ending[]; settled: boolean } {
   const { held, now, kind } = input;
+  if (!held?.due || held.due > now) return NO_WINDOWS;
   const endings: Ending[] = [];
-  if (!held?.due || held.due > now) return { endings, settled: true };
   for (const { group, sources } of input.memberships) {
     for (const { source, until } of sources) {
       if (!until || until > now || until < held.due) continue;
@@ -175,6 +178,8 @@ function windowEndings(input: SettleInput): { endings: Ending[]; settled: boolea
   return { endings, settled: STRENGTH[kind] >= STRENGTH[needs] };
 }
 
+const NO_WINDOWS = { endings: [], settled: true };
+
 const STRENGTH: Record<SettleKind, number> = { subscribe: 0, expire: 1, purge: 2 };
 
 export function strongest(a: SettleKind, b: SettleKind): SettleKind {
@@ -182,5 +187,6 @@ export function strongest(a: SettleKind, b: SettleKind): SettleKind {
 }
 
 function coursesOf(endings: readonly Ending[], option: RemovalOption): Set<CourseId> {
+  if (endings.length === 0) return NO_COURSES;
   return new Set(endings.flatMap((ending) => (ending.option === option ? ending.courses : [])));
 }

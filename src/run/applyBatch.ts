@@ -178,7 +178,8 @@ async function writeChanges(
       held.add(applyChange(before, planned), applyChange(before, current));
     const after = lookAgainIfOthers(applyChange(before, current), before, run, services.clock.now());
     if (after === before) continue;
-    edits.push({ before: toLearnerDoc(before), after: toLearnerDoc({ ...after, revision: before.revision + 1 }) });
+    const changed = toLearnerDoc({ ...after, revision: before.revision + 1 });
+    edits.push({ _id: before.id, before: toLearnerDoc(before), after: changed });
     if (run.kind !== 'feed') held.add(before, after);
   }
   if (edits.length > 0) await changeAll(store, 'learners', edits, session);

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Rejection } from '../domain/claim.ts';
 import { framesOf, MusterError } from '../domain/errors.ts';
@@ -74,7 +74,7 @@ export async function executeRun(services: Services, run: RunDoc, file: SourceFi
 async function takeRun({ store, clock }: Services, run: RunDoc, file: SourceFile): Promise<RunDoc | undefined> {
   const now = clock.now();
   const lease = {
-    owner: `${hostname()}-${process.pid}`,
+    owner: `${hostname()}-${process.pid}-${randomUUID()}`,
     host: hostname(),
     pid: process.pid,
     until: new Date(now.getTime() + LEASE),
@@ -137,7 +137,7 @@ async function readAndPlan(services: Services, run: RunDoc, file: SourceFile): P
   }
   const reader = await openFeed(file, settings);
   const layout = layoutDigest(reader);
-  // Rows that named groups which are not there were rejected, and are read again in any case.
+  // Rows that name groups which are not there are rejected, and are read again in any case; those of leavers name none.
   const comparable = sameSettings && applied.keysGone === structure.keysGoneRevision && applied.layout === layout;
   const hashKey = applied ? Buffer.from(applied.hashKey, 'hex') : randomBytes(16);
   let previewId = PREVIEW_IDS;
@@ -402,9 +402,10 @@ function againOf({ leaver }: FeedPolicy, { rejections, lookAgain }: RunPlan): nu
 }
 
 /** Digest of all that decides how rows are understood and what follows from them. */
-function digestOf({ schedule: _, notify: __, guard: ___, source: ____, ...settings }: FeedSettings): string {
+function digestOf({ schedule, notify: _, guard: __, source: ___, ...settings }: FeedSettings): string {
+  // Of the schedule, the time zone says when the days of windows begin.
   return createHash('sha256')
-    .update(JSON.stringify([MAPPING_VERSION, settings]))
+    .update(JSON.stringify([MAPPING_VERSION, schedule.timeZone, settings]))
     .digest('hex');
 }
 

@@ -21,11 +21,16 @@ export async function insertAll<Name extends keyof Documents>(
   await write(store, { insert: store[name].collectionName, documents, ordered: true }, session);
 }
 
-/** A document as this transaction has read it, and as it is to be. */
-export interface Edit<Doc> {
-  readonly before: Doc;
-  readonly after: Doc;
+/** A document as this transaction has read it, and as it is to be. What else both have, and alike, is not looked at. */
+export interface Edit<Doc extends { _id: unknown }> {
+  readonly _id: Doc['_id'];
+  readonly before: Fields<Doc>;
+  readonly after: Fields<Doc>;
 }
+
+type Fields<Doc> = {
+  readonly [Key in keyof Doc as Exclude<Key, '_id'>]: Doc[Key] extends (infer Item)[] ? readonly Item[] : Doc[Key];
+};
 
 /**
  * Changes documents that this transaction has read: whoever has changed one of them since makes it begin again, so that
@@ -38,7 +43,7 @@ export async function changeAll<Name extends 'learners' | 'subscriptions'>(
   edits: readonly Edit<Documents[Name]>[],
   session: Session,
 ): Promise<void> {
-  const updates = edits.map(({ before, after }) => ({ q: { _id: before._id }, u: difference(before, after) }));
+  const updates = edits.map(({ _id, before, after }) => ({ q: { _id }, u: difference(before, after) }));
   const found = await write(store, { update: store[name].collectionName, updates, ordered: true }, session);
   if (found !== edits.length) throw new Error(`${edits.length - found} of the ${name} are not there.`);
 }
@@ -62,7 +67,8 @@ function difference(before: object, after: object): { $set?: object; $unset?: ob
 /** Of an array that did not become shorter, the elements that differ; all of them, where those are most. */
 function setValue(set: Record<string, unknown>, key: string, old: unknown, value: unknown): void {
   if (Array.isArray(old) && Array.isArray(value) && value.length >= old.length) {
-    const differing = value.flatMap((element, at) => (element === old[at] ? [] : [at]));
+    const differing: number[] = [];
+    for (let at = 0; at < value.length; at += 1) if (value[at] !== old[at]) differing.push(at);
     if (differing.length * 2 <= value.length) {
       for (const at of differing) set[`${key}.${at}`] = value[at];
       return;

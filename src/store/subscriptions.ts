@@ -69,9 +69,9 @@ export async function writeSettlements(
   const edits: Edit<SubscriptionsDoc>[] = [];
   for (const { learner, items, due } of settlements) {
     const before = held.get(learner);
-    const doc = toDoc({ learner, revision: (before?.revision ?? 0) + 1, ...(due && { due }), items });
-    if (before) edits.push({ before: toDoc(before), after: doc });
-    else inserts.push(doc);
+    const after: Subscriptions = { learner, revision: (before?.revision ?? 0) + 1, ...(due && { due }), items };
+    if (before) edits.push({ _id: learner, before, after });
+    else inserts.push(toDoc(after));
   }
   if (inserts.length > 0) await insertAll(store, 'subscriptions', inserts, session);
   if (edits.length > 0) await changeAll(store, 'subscriptions', edits, session);

@@ -171,6 +171,21 @@ describe('leavers', () => {
 });
 
 describe('R5: windows', () => {
+  test('R5 R17: in another time zone the same rows mean other moments', async () => {
+    const settings = (zone: string) => feed('zones', `window: { until: Until }\nschedule: { timeZone: ${zone} }`);
+    const until = async () => {
+      const learner = await muster.store.learners.findOne({ _id: await muster.learner('z1') });
+      return learner?.memberships[0]?.sources[0]?.until?.getTime() ?? 0;
+    };
+    const text = 'ID,Groups,Until\nz1,sector-a,2027-03-04\n';
+    await muster.feed(settings('UTC'));
+    await muster.import(text, { feed: 'zones' });
+    const before = await until();
+    await muster.feed(settings('America/New_York'));
+    expect(await muster.import(text, { feed: 'zones' })).toMatchObject({ noChange: false });
+    expect((await until()) - before).toBe(5 * 3_600_000);
+  });
+
   test('open and close by themselves, with the leaver option of the feed', async () => {
     await muster.feed(feed('window', 'window: { from: From, until: Until }\nleaver: { courses: keep }'));
     muster.clock.set('2026-03-01T00:00:00Z');

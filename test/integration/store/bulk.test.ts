@@ -46,7 +46,7 @@ test('documents are as they are to be, whatever of them changes', async () => {
           ...rest,
           items,
         });
-        return { before: doc(1, dueBefore, items), after: doc(2, dueAfter, [...kept, ...added]) };
+        return { _id: learner, before: doc(1, dueBefore, items), after: doc(2, dueAfter, [...kept, ...added]) };
       });
       await store.transaction(async (session) => {
         await insertAll(
@@ -67,7 +67,7 @@ test('a document that is not there makes the whole change fail', async () => {
   const { store } = muster;
   await store.subscriptions.deleteMany({});
   const doc = { _id: 7 as LearnerId, revision: 1, items: [] };
-  const edit = { before: doc, after: { ...doc, revision: 2 } };
+  const edit = { _id: doc._id, before: doc, after: { ...doc, revision: 2 } };
   await expect(store.transaction((session) => changeAll(store, 'subscriptions', [edit], session))).rejects.toThrow(
     '1 of the subscriptions are not there',
   );

@@ -163,7 +163,22 @@ describe('rows', () => {
 
   test('rows of one hash say the same, whatever stands in the columns that are not mapped', async () => {
     const other = fc.oneof(
-      fc.constantFrom('', '"', '""', '"a"', '"a""b"', '"a"b', 'a"b', '"a" ', ' "a"', '"a,b"', 'a,b', '"a\nb"', '"a\n'),
+      fc.constantFrom(
+        '',
+        '"',
+        '""',
+        '"a"',
+        '"a""b"',
+        '"a"b',
+        'a"b',
+        '"a" ',
+        ' "a"',
+        '"a,b"',
+        'a,b',
+        '"a\nb"',
+        '"a\n',
+        '\ufeff"a',
+      ),
       fc.string({ maxLength: 12 }),
     );
     const row = fc.tuple(other, other).map(([old, phone]) => `${old},"n1",a@x.org,${phone},Lee,"g1+g2"`);
