@@ -53,6 +53,11 @@ export class Meter {
   get cost(): Cost {
     return this.#sum;
   }
+
+  /** Of work that asks no server: what these do meanwhile, as writing what others left, is not its. */
+  get costAlone(): Cost {
+    return { ...this.#sum, mongod: 0, redis: 0 };
+  }
 }
 
 /** The most memory that this process has held at once, MB (VmHWM). */

@@ -20,5 +20,5 @@ export async function papaparse(cast: Cast, { file }: { file: string }): Promise
         });
       }),
   );
-  return { ...meter.cost, peak: peakMemory(), figures: { rows } };
+  return { ...meter.costAlone, peak: peakMemory(), figures: { rows } };
 }

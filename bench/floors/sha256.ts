@@ -18,5 +18,5 @@ export async function sha256(cast: Cast, { file }: { file: string }): Promise<An
     closeSync(handle);
     return hash.digest('hex');
   });
-  return { ...meter.cost, peak: peakMemory() };
+  return { ...meter.costAlone, peak: peakMemory() };
 }

@@ -21,5 +21,5 @@ export async function duckdb(cast: Cast, { before, after }: { before: string; af
   });
   connection.closeSync();
   instance.closeSync();
-  return { ...meter.cost, peak: peakMemory(), figures: { found } };
+  return { ...meter.costAlone, peak: peakMemory(), figures: { found } };
 }

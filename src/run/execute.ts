@@ -437,7 +437,10 @@ function* packTable(rowMap: RowMap, lookAgain: LearnerSet): Generator<Uint8Array
   };
   for (let from = 0; from < rowMap.length; from += PACKED_AT_ONCE) {
     packRows(rowMap, from, Math.min(rowMap.length, from + PACKED_AT_ONCE), lookAgain, writer, mark);
-    yield* full.splice(0);
+    for (const part of full.splice(0)) {
+      yield part;
+      writer.reuse(part);
+    }
   }
   for (const learner of lookAgain) mark(learner);
   writer.end();

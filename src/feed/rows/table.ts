@@ -92,7 +92,8 @@ export class RowTableWriter {
   rows = 0;
   readonly #parts: Uint8Array[] = [];
   readonly #emit: (part: Uint8Array) => void;
-  #part = new Uint32Array(PART_BYTES / 4);
+  #part: Uint32Array = new Uint32Array(PART_BYTES / 4);
+  #spare: Uint32Array | undefined;
   #filled = 0;
 
   constructor(emit?: (part: Uint8Array) => void) {
@@ -118,8 +119,14 @@ export class RowTableWriter {
   end(): void {
     if (this.#filled === 0) return;
     this.#emit(new Uint8Array(this.#part.buffer, 0, 4 * this.#filled));
-    this.#part = new Uint32Array(PART_BYTES / 4);
+    this.#part = this.#spare ?? new Uint32Array(PART_BYTES / 4);
+    this.#spare = undefined;
     this.#filled = 0;
+  }
+
+  /** Gives back a part that nobody looks at any more, for the next one to be made in. */
+  reuse(part: Uint8Array): void {
+    this.#spare = new Uint32Array(part.buffer);
   }
 
   /** All parts, the last one completed; none of those that went to `emit`. */
