@@ -97,12 +97,24 @@ describe('MongoDB in trouble: what was to be written is written once', () => {
     time,
   );
 
+  const unknown = ({ name }: Command) =>
+    failPoint(
+      'failCommand',
+      { times: 1 },
+      { failCommands: [name], writeConcernError: { code: 64, errmsg: 'waiting for replication timed out' } },
+    );
+
+  test('fault 23: a run whose beginning is not known to be written waits for no lease of its own', async () => {
+    const isUpdate = ({ name, inTransaction }: Command) => name === 'update' && !inTransaction;
+    const undo = () => failPoint('failCommand', 'off');
+    const began = performance.now();
+    await nightWith(world, 1, { steps: { before: at(1, isUpdate, unknown) }, what: 'the first update', undo });
+    expect(performance.now() - began).toBeLessThan(LEASE);
+  }, 120_000);
+
   test(
     'fault 23: a write whose outcome is unknown',
     async () => {
-      const writeConcernError = { code: 64, errmsg: 'waiting for replication timed out' };
-      const unknown = ({ name }: Command) =>
-        failPoint('failCommand', { times: 1 }, { failCommands: [name], writeConcernError });
       const points = await atCommands(isAcknowledged, (n) => ({ before: at(n, isAcknowledged, unknown) }), 2);
       expect(points).toBeGreaterThan(0);
       figure('23', 'outcome', `${points} points, 0 bad`);
