@@ -70,3 +70,27 @@ export async function pageFrom<T>(
   }
   return { items: page, next: null };
 }
+
+/** Where an item stands in its list. */
+export type Place = readonly (string | number)[];
+
+/** The first `limit` of what stands behind a place: for streams in order of their places, from which items go meanwhile. */
+export async function pageBehind<T>(
+  items: AsyncIterable<T>,
+  { limit, cursor }: z.output<typeof Paging>,
+  placeOf: (item: T) => Place,
+): Promise<Page<T>> {
+  const after = decodeCursor(z.array(z.union([z.string(), z.number()])), cursor);
+  const page: T[] = [];
+  for await (const item of items) {
+    if (after && !isBehind(placeOf(item), after)) continue;
+    if (page.length === limit) return { items: page, next: encodeCursor(placeOf(page.at(-1) as T)) };
+    page.push(item);
+  }
+  return { items: page, next: null };
+}
+
+function isBehind(place: Place, other: Place): boolean {
+  const differs = place.findIndex((part, at) => part !== other[at]);
+  return differs >= 0 && (place[differs] as string) > (other[differs] ?? '');
+}

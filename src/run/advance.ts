@@ -1,5 +1,6 @@
 import type { LearnerId, RunId } from '../domain/ids.ts';
 import { isWorking } from '../domain/run.ts';
+import { readFeedDoc, settingsOf } from '../store/feeds.ts';
 import type { RunDoc } from '../store/models.ts';
 import { hasWork, ofRun } from '../store/outbox.ts';
 import { moveRun, readRun } from '../store/runs.ts';
@@ -8,7 +9,7 @@ import { supersedeSetAside, withdrawSetAside } from '../store/setAside.ts';
 import { type Session, within } from '../store/store.ts';
 import { attemptOfTable, dropTable, partsOf, runOfTable } from '../store/tables.ts';
 import { dropEmptiedGroups } from './emptiedGroups.ts';
-import { NO_SUBSCRIPTIONS, type Outcome, type SubscriptionCounts } from './outcome.ts';
+import { NO_SUBSCRIPTIONS, type Outcome, type SubscriptionCounts, seenBy } from './outcome.ts';
 
 /**
  * Takes a run as far as its outbox allows: `applying → reconciling` when no batch waits to be applied, `→ completed`
@@ -130,14 +131,14 @@ async function renumberTable(
   }
 }
 
-/** Marks to look again set less than this before reading began stay for the next run, ms: a change by hand may have been under way, and clocks of several machines differ. */
-const LOOK_AGAIN_MARGIN = 60_000;
-
 async function tidy(services: Services, feed: string, outcome: Outcome): Promise<void> {
   const { store } = services;
   await dropTables(services, feed);
-  const seen = new Date(outcome.readAt.getTime() - LOOK_AGAIN_MARGIN);
+  const seen = seenBy(outcome);
   await store.feeds.updateOne({ _id: feed }, { $pull: { lookAgain: { at: { $lte: seen } } } });
+  const doc = await readFeedDoc(store, feed);
+  // With shared authority a change by hand stays until the feed has news of the learner (R21): so does its mark.
+  if (doc && settingsOf(doc).authority === 'shared') return;
   const left = {
     $filter: {
       input: '$lookAgain',

@@ -18,6 +18,7 @@ import { lookAgainAt, setAside } from '../store/setAside.ts';
 import type { Session, Store } from '../store/store.ts';
 import { fenceStructure, readStructure } from '../store/structure.ts';
 import { HeldByFeeds } from './heldByFeeds.ts';
+import { type Outcome, seenBy } from './outcome.ts';
 
 /**
  * Writes one batch of the plan: learners, memberships, audit entry and what is to be settled, in one transaction.
@@ -190,6 +191,7 @@ async function writeChanges(
 /**
  * A change by hand to what feeds hold lets each of them look again in its next run (R21). So does a change by one feed
  * for others that the learner has left already: it may have been the last thing that kept the learner active (R20).
+ * What the feed's own run knew when it was planned needs no second look.
  */
 function lookAgainIfOthers(after: Learner, before: Learner, run: RunDoc, now: Date): Learner {
   if (after === before) return after;
@@ -197,9 +199,15 @@ function lookAgainIfOthers(after: Learner, before: Learner, run: RunDoc, now: Da
     .filter(({ feed, leftAt }) => run.kind !== 'feed' || (feed !== run.feed && leftAt !== undefined))
     .map(({ feed }) => feed);
   if (run.kind === 'undo' && run.feed !== null && !feeds.includes(run.feed)) feeds.push(run.feed);
-  if (feeds.length === 0) return after;
-  const others = (before.lookAgain ?? []).filter(({ feed }) => !feeds.includes(feed));
-  return { ...after, lookAgain: [...others, ...feeds.map((feed) => ({ feed, at: now }))] };
+  const marks = before.lookAgain ?? [];
+  const seen = run.kind === 'feed' && run.outcome ? seenBy(run.outcome as Outcome) : undefined;
+  const stay = marks.filter(
+    ({ feed, at }) => !feeds.includes(feed) && !(seen && feed === run.feed && at.getTime() <= seen.getTime()),
+  );
+  if (feeds.length === 0 && stay.length === marks.length) return after;
+  const { lookAgain: _, ...rest } = after;
+  const lookAgain = [...stay, ...feeds.map((feed) => ({ feed, at: now }))];
+  return { ...rest, ...(lookAgain.length > 0 && { lookAgain }) };
 }
 
 async function settleKeeping(

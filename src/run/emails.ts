@@ -29,7 +29,11 @@ export async function refuseEmails(
 ): Promise<{ rejections: Rejection[]; releases: Release[] }> {
   const rejections: Rejection[] = [];
   const releases: Release[] = [];
-  const claimants = claimantsOf(claims);
+  const leavers = [...claims.values()].filter(({ status, email }) => status === 'left' && email);
+  const known = await addresses.of(leavers.map(({ externalId }) => externalId));
+  // Of a leaver who is no learner nothing is stored, so nothing is asked for either.
+  const asks = ({ status, externalId }: Claim) => status !== 'left' || known.has(externalId) || match.includes('email');
+  const claimants = claimantsOf([...claims.values()].filter(asks));
   if (claimants.size === 0) return { rejections, releases };
   const stored = await hasLearners(addresses.store);
   const wanted = new Map<ExternalId, Wanted<LearnerId>>();
@@ -129,9 +133,9 @@ async function holdersOf(
   return held;
 }
 
-function claimantsOf(claims: ReadonlyMap<ExternalId, Claim>): Map<string, ExternalId[]> {
+function claimantsOf(claims: readonly Claim[]): Map<string, ExternalId[]> {
   const claimants = new Map<string, ExternalId[]>();
-  for (const { externalId, email } of claims.values()) {
+  for (const { externalId, email } of claims) {
     if (!email) continue;
     const key = emailKey(email);
     const list = claimants.get(key);

@@ -63,3 +63,11 @@ export const NO_SUBSCRIPTIONS: SubscriptionCounts = { subscribed: 0, reactivated
 export function countEvent(counts: SubscriptionCounts, kind: SubscriptionEvent['kind'], by = 1): void {
   if (kind in counts) counts[kind as keyof SubscriptionCounts] += by;
 }
+
+/** Marks to look again set less than this before reading began stay for the next run, ms: a change by hand may have been under way, and clocks of several machines differ. */
+const LOOK_AGAIN_MARGIN = 60_000;
+
+/** Changes by hand up to this moment were there when the run was planned. */
+export function seenBy({ readAt }: Pick<Outcome, 'readAt'>): Date {
+  return new Date(readAt.getTime() - LOOK_AGAIN_MARGIN);
+}

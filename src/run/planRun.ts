@@ -163,7 +163,11 @@ class Planning {
         const newId = isNew(claim) ? (next++ as LearnerId) : undefined;
         const id = learner?.id ?? newId;
         if (id === undefined) continue;
-        const plan = this.#planOne(learner, claim, newId);
+        const plan = learner && this.#isNoNews(learner, claim) ? NOTHING : this.#planOne(learner, claim, newId);
+        if (plan.shielded && policy.mode === 'delta') {
+          this.#rejectShielded(claim);
+          continue;
+        }
         for (const row of claim.rows) reading.rowMap.assign(row - reading.firstRow, learner || plan.change ? id : 0);
         if (learner) this.#named.add(id);
         if (learner && claim.status === 'left' && !plan.shielded) this.#nameLeft(learner.id, claim);
@@ -246,6 +250,25 @@ class Planning {
     }
   }
 
+  /**
+   * With shared authority, what somebody has changed by hand stays until the feed has news of the learner (R21). Where
+   * rows cannot be compared, nobody can tell: that the feed names the learner still is none.
+   */
+  #isNoNews(live: Learner, { status }: Claim): boolean {
+    const { policy, reading } = this.#in;
+    if (policy.authority !== 'shared' || policy.mode !== 'full' || reading.compared || status === 'left') return false;
+    const isHeld = live.holds.some(({ feed, leftAt }) => feed === policy.feed && !leftAt);
+    return isHeld && (live.lookAgain ?? []).some(({ feed }) => feed === policy.feed);
+  }
+
+  /** A delta feed says a thing once: what is not done now would be forgotten, so its rows are given back. */
+  #rejectShielded(claim: Claim): void {
+    const message =
+      `Learner ${claim.externalId} was to lose something while a rejected row of the same file names the learner or the group; ` +
+      'the row was not used and takes nothing away. Mend the rejected row, and send this one again with it.';
+    this.#rejections.add(rejectClaim(claim, 'protected', message, this.#in.structure));
+  }
+
   async #planLeavers(): Promise<void> {
     const { store, candidates } = this.#in;
     const all = new LearnerSet(candidates);
@@ -304,18 +327,30 @@ class Planning {
     }
   }
 
+  /** Rejected rows that name no External ID, and no address that anybody has (R15). */
+  async #unrecognised(): Promise<number> {
+    const unnamed = this.#rejections.list.filter(({ externalId }) => !externalId);
+    let known = 0;
+    for (const some of chunks(unnamed, CHUNK)) {
+      const keys = some.flatMap(({ email }) => (email ? [emailKey(email)] : []));
+      const holders = keys.length > 0 ? await learnersByEmail(this.#in.store, keys) : new Map<string, Learner>();
+      known += keys.filter((key) => holders.has(key)).length;
+    }
+    return unnamed.length - known;
+  }
+
   async #conclude(releases: readonly Release[]): Promise<Pick<RunPlan, 'outcome' | 'rejections'>> {
     const { store, reading, feed, policy, now, run } = this.#in;
     const tally = this.#tally;
     const held = feed?.held ?? { learners: 0, memberships: 0 };
     const rejectedRows = new Set(this.#rejections.list.map(({ row }) => row)).size;
-    const removals = tally.removed > 0 || tally.deactivated > 0;
-    const groups = await losingGroups(store, this.#in.structure, tally);
+    const removals = tally.taken > 0 || tally.deactivated > 0;
+    const groups = await losingGroups(store, this.#in.structure, tally, policy.limits);
     const allFeeds = await lostByAllSince(store, new Date(now.getTime() - DAY));
     const breaches: Breach[] = guard(
       {
         held,
-        membershipsRemoved: tally.removed,
+        membershipsRemoved: tally.taken,
         membershipsLost: tally.lost,
         membershipsAdded: tally.added,
         emptiedGroups: groups.filter(({ left }) => left === 0).map(({ group, members }) => ({ group, members })),
@@ -327,7 +362,7 @@ class Planning {
         rows: {
           read: reading.rows.read,
           rejected: rejectedRows,
-          unrecognised: this.#rejections.list.filter(({ externalId, email }) => !externalId && !email).length,
+          unrecognised: await this.#unrecognised(),
         },
         lastRows: feed?.applied?.rows ?? null,
         delta: policy.mode === 'delta',
@@ -383,6 +418,7 @@ class Planning {
   }
 }
 
+const NOTHING: LearnerPlan = { change: null, shielded: false, graceRuns: false };
 const DAY = 86_400_000;
 
 function nameKey(first: string | undefined, last: string | undefined): string | undefined {

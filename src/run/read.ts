@@ -57,6 +57,8 @@ export interface Reading {
   readonly erased: number;
   /** Learners of the last applied run of whom a row is gone (they may have other rows). */
   readonly lost: LearnerSet;
+  /** Rows were compared with those of the last applied run: a claim is news. Otherwise every row is one. */
+  readonly compared: boolean;
   /** Nearly all rows are those of the last applied run, in whatever order: its table serves the next run as well as a new one. */
   readonly nearlyAsBefore: boolean;
   /** Learners whom the last applied run's table wants to be looked at again. */
@@ -156,6 +158,7 @@ class Claiming {
       rejections: this.#rejections.list,
       erased: this.#erased.size,
       lost,
+      compared: known !== undefined,
       nearlyAsBefore: known !== undefined && NEARLY * (this.#read - knownRows + lost.size) <= this.#read,
       marked,
       copies: this.#copies,

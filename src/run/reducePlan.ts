@@ -51,6 +51,8 @@ class Reducing {
   readonly #part: PlanPart;
   readonly #attempt: number;
   readonly #lookAgain = new LearnerSet();
+  /** External IDs of those who are not created now. */
+  readonly #notCreated = new Set<string>();
   #undoBatches = 0;
   /** Addresses that stay with their holders, so that nobody else can receive them. */
   readonly #kept = new Set<string>();
@@ -76,8 +78,11 @@ class Reducing {
         if (kept !== change) {
           takenOut += 1;
           this.#lookAgain.add(change.learner);
-          if (!kept && change.create) created += 1;
-          else if (!kept && change.rows) named += 1;
+          if (!kept && change.create) {
+            created += 1;
+            this.#notCreated.add(change.create.externalId ?? '');
+          }
+          if (!kept && !change.create && change.rows) named += 1;
           if (!change.rows) left += 1;
         }
         if (!kept) continue;
@@ -123,10 +128,22 @@ class Reducing {
         }),
         newGroups,
         releases: outcome.releases.filter((release) => !this.#kept.has(release.emailKey)),
+        ...(outcome.supersedes && { supersedes: await this.#superseded(outcome.supersedes) }),
         ...(outcome.applied && { applied: await this.#applied(outcome, newGroups.length) }),
         approved: { part: this.#part.kind, changes, takenOut },
       },
     };
+  }
+
+  /** Set-aside operations in whose place something comes now: not those of learners who are left out. */
+  async #superseded(ids: readonly string[]): Promise<string[]> {
+    const docs = await this.#store.setAside.find({ _id: { $in: [...ids] } }).toArray();
+    return docs
+      .filter(({ learner, change }) => {
+        const newcomer = change?.create?.externalId;
+        return !this.#lookAgain.has(learner) && !(newcomer !== undefined && this.#notCreated.has(newcomer));
+      })
+      .map(({ _id }) => _id);
   }
 
   #batches(): AsyncIterable<BatchDoc> {

@@ -1,4 +1,4 @@
-import { NotFound, UsageError } from '../domain/errors.ts';
+import { NotFound, NotNow, UsageError } from '../domain/errors.ts';
 import { type ExternalId, externalId, type GroupId, type LearnerId, type RunId } from '../domain/ids.ts';
 import type { JobName } from '../queue/job.ts';
 import type { Waiting } from '../queue/queues.ts';
@@ -173,10 +173,25 @@ export async function retryItem(services: Services, item: QueueItem): Promise<Re
   }
 }
 
-/** Tries a set-aside operation once more. Null: it succeeded, and all is as if it had at first. Otherwise its error. */
+/** A run of the feed may say something else of the learner than the operation does. */
+class FeedAtWork extends NotNow {
+  constructor(feed: string, run: RunId) {
+    super(
+      `Run ${run} of feed ${feed} is at work and may say otherwise; nothing was changed. Try again when it has ended.`,
+    );
+  }
+}
+
+/**
+ * Tries a set-aside operation once more. Null: it succeeded, and all is as if it had at first. Otherwise its error; while a
+ * run of its feed is at work, no try is made or counted.
+ */
 export async function retrySetAside(services: Services, doc: SetAsideDoc): Promise<SetAsideDoc['error'] | null> {
   const { store } = services;
   const run = await store.runs.findOne({ _id: doc.run });
+  const atWork =
+    doc.job === 'apply' && doc.feed !== null && (await store.runs.findOne({ feed: doc.feed, working: true }));
+  if (atWork) return describe(new FeedAtWork(doc.feed as string, atWork._id));
   try {
     await store.transaction(async (session) => {
       if (!(await takeSetAside(store, doc, session))) return;

@@ -13,12 +13,15 @@ export class Tally {
   removed = 0;
   /** Memberships that stay, within other windows. */
   windows = 0;
+  /** Of these, the ones that were open and are no more: to the learner they are as good as removed. */
+  closed = 0;
   /** Learners that the feed names now and did not name before, less those that it lets go of. */
   held = 0;
   lost = 0;
   /** Results would be deleted of so many learners. */
   purged = 0;
-  readonly groups = new Map<GroupId, { added: number; removed: number; gone: number }>();
+  /** `gone`: members whom nothing else holds in the group. */
+  readonly groups = new Map<GroupId, { added: number; gone: number }>();
   readonly #feed: SourceName;
 
   constructor(feed: SourceName) {
@@ -36,15 +39,19 @@ export class Tally {
         gained += 1;
         this.#group(one.group).added += 1;
       } else if (one.before.length > 0 && one.after.length === 0) {
+        this.removed += 1;
         gone += 1;
-        const group = this.#group(one.group);
-        group.removed += 1;
-        if (!heldByOther(one, live)) group.gone += 1;
-      } else this.windows += 1;
+        this.#lose(one, live);
+      } else {
+        this.windows += 1;
+        if (one.courses === undefined) continue;
+        this.closed += 1;
+        gone += 1;
+        this.#lose(one, live);
+      }
     }
     if (change.hold) this.held += named(change.hold.after) - named(change.hold.before);
     this.added += gained;
-    this.removed += gone;
     if (gained === 0) this.lost += gone;
   }
 
@@ -57,10 +64,19 @@ export class Tally {
     if (fields.some(({ field }) => IDENTITY.has(field))) this.identityChanged += 1;
   }
 
-  #group(id: GroupId): { added: number; removed: number; gone: number } {
+  /** What the guard is told of removals, closed windows included. */
+  get taken(): number {
+    return this.removed + this.closed;
+  }
+
+  #lose(one: MembershipChange, live: Learner | undefined): void {
+    if (!heldByOther(one, live)) this.#group(one.group).gone += 1;
+  }
+
+  #group(id: GroupId): { added: number; gone: number } {
     let group = this.groups.get(id);
     if (!group) {
-      group = { added: 0, removed: 0, gone: 0 };
+      group = { added: 0, gone: 0 };
       this.groups.set(id, group);
     }
     return group;

@@ -285,12 +285,13 @@ class Undoing {
     const { store } = this.#services;
     const feed = this.#run.feed === null ? null : await readFeedDoc(store, this.#run.feed);
     const tally = this.#tally;
-    const groups = await losingGroups(store, await readStructure(store), tally);
+    const limits = feed ? policyOf(settingsOf(feed)).limits : DEFAULT_LIMITS;
+    const groups = await losingGroups(store, await readStructure(store), tally, limits);
     const lastRows = feed?.applied?.rows ?? null;
     const breaches = guard(
       {
         held: feed?.held ?? { learners: 0, memberships: 0 },
-        membershipsRemoved: tally.removed,
+        membershipsRemoved: tally.taken,
         membershipsLost: tally.lost,
         membershipsAdded: tally.added,
         emptiedGroups: groups.filter(({ left }) => left === 0),
@@ -301,11 +302,11 @@ class Undoing {
         purged: 0,
         rows: { read: lastRows ?? 1, rejected: 0, unrecognised: 0 },
         lastRows,
-        removals: tally.removed > 0 || tally.deactivated > 0,
+        removals: tally.taken > 0 || tally.deactivated > 0,
         lost24h: feed ? await lostSince(store, feed._id, new Date(now.getTime() - DAY)) : 0,
         lost7d: feed ? await lostSince(store, feed._id, new Date(now.getTime() - 7 * DAY)) : 0,
       },
-      feed ? policyOf(settingsOf(feed)).limits : DEFAULT_LIMITS,
+      limits,
     );
     const { updated, reactivated, deactivated, added, removed } = tally;
     return {

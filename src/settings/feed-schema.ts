@@ -243,6 +243,11 @@ export const FeedShape = z
     path: ['action'],
     message: 'is missing: the rows of a delta feed say what to add and what to remove',
   })
+  .refine((feed) => feed.mode !== 'delta' || !feed.leaver?.graceDays, {
+    ...anyway,
+    path: ['leaver', 'graceDays'],
+    message: 'is of use only with mode: full; a delta feed names its leavers when they are to go',
+  })
   .refine((feed) => feed.schedule?.cron === undefined || feed.source?.kind !== 'upload', {
     ...anyway,
     path: ['schedule', 'cron'],

@@ -316,8 +316,13 @@ export class Model {
     const endings: Ending[] = [];
     let hold: Hold | undefined = held && { ...held };
     let { active } = person;
+    let given = false;
     const take = (group: string, option: Option) => {
-      if (!own.has(group) || protects(group)) return;
+      if (!own.has(group)) return;
+      if (protects(group)) {
+        given = true;
+        return;
+      }
       own.delete(group);
       endings.push({ group, option });
     };
@@ -329,7 +334,10 @@ export class Model {
       } else if (held) hold = { created: held.created };
       for (const [group, spans] of says.groups) {
         const old = own.get(group) ?? [];
-        if (protects(group) && !same(joined([...old, ...spans]), spans)) continue;
+        if (protects(group) && !same(joined([...old, ...spans]), spans)) {
+          given = true;
+          continue;
+        }
         own.set(group, spans);
         const isOpenIn = (list: readonly Span[]) => list.some((span) => isOpen(span, this.now));
         if (isOpenIn(old) && !isOpenIn(spans)) endings.push({ group, option: feed.moved });
@@ -350,6 +358,8 @@ export class Model {
         if (made && !others && !named && own.size === 0) active = false;
       }
     }
+    // Rows of a delta feed that cannot be done as a whole are given back.
+    if (feed.delta && given) return undefined;
     const sameOwn =
       own.size === before.size && [...own].every(([group, spans]) => same(spans, before.get(group) ?? []));
     const sameHold = hold?.created === held?.created && hold?.leftAt === held?.leftAt && !hold === !held;

@@ -58,9 +58,12 @@ export function addRuns(program: Command, cli: Cli): void {
     runs
       .command('approve <run>')
       .description('applies a held plan, waits for its end, and prints the report')
-      .option('--without-removals', 'leave out what takes something away; the next run looks at it again')
+      .option(
+        '--without-removals',
+        'leave out what takes something away; the next run of a full feed looks at it again',
+      )
       .option('--only <rows>', 'only what these rows of the file say: 17,20-25', rowNumbers)
-      .option('--except <learner...>', 'leave these learners out; the next run looks at them again')
+      .option('--except <learner...>', 'leave these learners out; the next run of a full feed looks at them again')
       .option('--strict', 'exit code 4 where rows were rejected')
       .action((id: string, options: ApproveOptions) => approve(cli, id, options)),
     'muster runs approve r1',

@@ -5,6 +5,7 @@ import {
   namedItems,
   newcomerOf,
   type QueueFilter,
+  type QueueItem,
   queueItem,
   queueItems,
   type RetryOutcome,
@@ -13,7 +14,7 @@ import {
 import { viewQueue } from '../../run/views/queueView.ts';
 import type { App } from '../app.ts';
 import type { HttpContext } from '../context.ts';
-import { Paging, pageFrom, pageOf } from '../cursors.ts';
+import { Paging, type Place, pageBehind, pageOf } from '../cursors.ts';
 import { may, OPERATORS, type Principal } from '../principal.ts';
 import { notFound } from '../problems.ts';
 import { PROBLEMS } from '../shapes/common.ts';
@@ -23,6 +24,11 @@ import { groupIn, learnerIn, sightOf } from '../sight.ts';
 const tags = ['queue'];
 const read = may('read', 'queue', OPERATORS);
 const write = { ...may('write', 'queue', OPERATORS), refusal: 409 };
+
+/** In the order of `queueItems`. */
+function placeOf({ state, id, run, since }: QueueItem): Place {
+  return state === 'set-aside' ? [0, since.toISOString(), id] : [1, run, Number(id.slice(run.length + 1))];
+}
 
 /** What waits, and what could not be done: from the database, with BullMQ's state beside it. */
 export function queueRoutes(app: App, context: HttpContext): void {
@@ -38,7 +44,8 @@ export function queueRoutes(app: App, context: HttpContext): void {
       },
     },
     async ({ query: { limit, cursor, ...filter }, principal }) => {
-      const page = await pageFrom(queueItems(context, await filterOf(context, filter, principal)), { limit, cursor });
+      const items = queueItems(context, await filterOf(context, filter, principal));
+      const page = await pageBehind(items, { limit, cursor }, placeOf);
       return { ...page, items: await viewQueue(context.store, context.queues, page.items) };
     },
   );

@@ -1,6 +1,7 @@
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { approveRun, rejectRun } from '../../../src/run/approval.ts';
 import { enqueueRun } from '../../../src/run/enqueue.ts';
+import { addMembers } from '../../../src/run/memberships.ts';
 import { COMPANY, HR, useMuster } from '../../harness.ts';
 
 const muster = useMuster();
@@ -120,6 +121,69 @@ describe('files that cannot be used', () => {
   });
 });
 
+describe('what is lost otherwise than by a removal', () => {
+  const windowed = (name: string, guard: string) => `name: ${name}
+learner: { externalId: ID }
+groups: [{ column: Groups }]
+window: { until: Until }
+guard: { ${guard}, allFeeds24hPercent: off }
+`;
+  const people = (name: string, count: number, until: (n: number) => string, group = 'sector-b') =>
+    `ID,Groups,Until\n${Array.from({ length: count }, (_, n) => `${name}${n},${group},${until(n)}\n`).join('')}`;
+
+  test('R15: windows that a plan closes count as removed; those that it shortens do not', async () => {
+    await muster.feed(windowed('ends', 'createdPercent: off'));
+    await muster.import(
+      people('e', 30, () => ''),
+      { feed: 'ends' },
+    );
+    expect(
+      await muster.import(
+        people('e', 30, () => '2099-01-01'),
+        { feed: 'ends' },
+      ),
+    ).toMatchObject({
+      state: 'completed',
+      memberships: { changed: 30, removed: 0 },
+    });
+    const held = await muster.import(
+      people('e', 30, () => '2020-01-01'),
+      { feed: 'ends' },
+    );
+    expect(held).toMatchObject({ state: 'held', memberships: { changed: 30, removed: 0 } });
+    const limits = held.guard.breaches.map(({ limit, value }) => [limit, value]);
+    expect(limits).toContainEqual(['membershipsLostPercent', 100]);
+    expect(limits).toContainEqual(['membershipsRemovedPercent', 100]);
+    const few = await muster.import(
+      people('e', 30, (n) => (n < 3 ? '2020-01-01' : '2099-01-01')),
+      { feed: 'ends' },
+    );
+    expect(few).toMatchObject({ state: 'completed', memberships: { changed: 3 } });
+  });
+
+  test('a limit of groups holds where a few leave a small one, those whom something else holds in it not counted', async () => {
+    const off =
+      'membershipsLostPercent: off, membershipsRemovedPercent: off, deactivatedPercent: off, rowsPercent: off, removed24hPercent: off, removed7dPercent: off';
+    await muster.feed(windowed('small', `groupRemovedPercent: 20, ${off}`));
+    await muster.import(
+      people('s', 30, () => '', 'lone'),
+      { feed: 'small' },
+    );
+    const group = await muster.group('lone');
+    const without = (count: number) =>
+      people('s', 30, () => '', 'lone')
+        .split('\n')
+        .filter((_, row) => row === 0 || row > count)
+        .join('\n');
+    expect(await muster.import(without(6), { feed: 'small' })).toMatchObject({ state: 'completed' });
+    const held = await muster.import(without(12), { feed: 'small' });
+    expect(held.guard.breaches).toEqual([{ limit: 'groupRemovedPercent', value: 25, max: 20, group: 'lone' }]);
+    const learners = await Promise.all([6, 7, 8].map((n) => muster.learner(`s${n}`)));
+    await addMembers(muster.context, { group, learners, by: 'test' });
+    expect(await muster.import(without(12), { feed: 'small' })).toMatchObject({ state: 'completed' });
+  });
+});
+
 describe('rejected rows', () => {
   test('R12 R15: an unknown group rejects the row with a near miss, and its learner is not a leaver', async () => {
     const report = await muster.import(
@@ -159,6 +223,15 @@ describe('rejected rows', () => {
     );
     expect(report).toMatchObject({ state: 'held', rows: { rejected: 1 } });
     expect(report.guard.breaches).toContainEqual({ limit: 'unrecognised', value: 1, max: 0, group: null });
+  });
+
+  test('R15: nobody is recognised by an address that nobody has', async () => {
+    const stranger = (mail: string) =>
+      sheet(30, (n) => (n === 3 ? null : n === 4 ? `,${mail},Who,Knows,A,sector-b` : line(n)));
+    const held = await muster.import(stranger('new@x.org'));
+    expect(held.guard.breaches).toContainEqual({ limit: 'unrecognised', value: 1, max: 0, group: null });
+    const known = await muster.import(stranger('P004@x.org'), { preview: true });
+    expect(known.guard.breaches.map(({ limit }) => limit)).not.toContain('unrecognised');
   });
 
   test('R15: nobody is taken out of a group that a rejected row names', async () => {

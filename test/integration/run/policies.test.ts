@@ -32,6 +32,27 @@ describe('delta feeds', () => {
     expect(await muster.memberships('d2')).toEqual(['sector-a: delta']);
   });
 
+  test('R13 R15: a row that would take what a rejected row protects is given back, and done when both come again', async () => {
+    await muster.feed(feed('given', 'mode: delta\naction: { column: Do }'));
+    const delta = (...rows: string[]) => muster.import(`ID,Do,Groups\n${rows.join('\n')}\n`, { feed: 'given' });
+    await delta('q1,add,sector-a', 'q2,add,sector-a', 'q3,add,sector-b');
+    const report = await delta('q1,remove,sector-a', 'q3,remove,sector-b', 'q2,add,sector-a;nowhere');
+    expect(report).toMatchObject({ rows: { read: 3, rejected: 2 }, memberships: { removed: 1 } });
+    expect(report.problems.map(({ code, row }) => [code, row])).toEqual([
+      ['protected', 2],
+      ['unknown-group', 4],
+    ]);
+    expect(await muster.memberships('q1')).toEqual(['sector-a: given']);
+    expect(await muster.memberships('q3')).toEqual([]);
+    await delta('q1,remove,sector-a', 'q2,add,sector-b');
+    expect(await muster.memberships('q1')).toEqual([]);
+  });
+
+  test('R13 R20: who is to go does so when a delta feed says it, so days of grace are refused', async () => {
+    const graced = feed('graced', 'mode: delta\naction: { column: Do }\nleaver: { graceDays: 3 }');
+    await expect(muster.feed(graced)).rejects.toThrow(/leaver\.graceDays is of use only with mode: full/);
+  });
+
   test('R17: the same delta again changes nothing', async () => {
     const report = await muster.import('ID,Do,Groups\nd1,remove,sector-a\nd1,add,sector-b\n', { feed: 'delta' });
     expect(report).toMatchObject({ state: 'completed', noChange: true });
@@ -91,6 +112,39 @@ describe('several holders of one membership', () => {
     expect(await muster.memberships('r2')).toEqual([]);
     await muster.import('ID,Last,Groups\nr2,New,sector-a\n', { feed: 'shared' });
     expect(await muster.memberships('r2')).toEqual(['sector-a: shared']);
+  });
+});
+
+describe('R21: shared authority where rows cannot be compared', () => {
+  test('what was changed by hand stays when the file gets another column, and until the row changes', async () => {
+    await muster.feed(feed('wider', 'authority: shared'));
+    await muster.import('ID,Last,Groups\nk1,Old,sector-a\nk2,Old,sector-a\n', { feed: 'wider' });
+    const order = { group: await muster.group('sector-a'), courses: 'expire' as const, by };
+    await removeMembers(muster.context, { ...order, learners: [await muster.learner('k1')] });
+    muster.clock.forward(120_000);
+    for (const row of ['k1,Old,sector-a,x\nk2,Newer,sector-a,x', 'k1,Old,sector-a,x\nk2,Newest,sector-a,x']) {
+      await muster.import(`ID,Last,Groups,Note\n${row}\n`, { feed: 'wider' });
+      expect(await muster.memberships('k1')).toEqual([]);
+    }
+    // Another column that is mapped: every row is read, and still it is no news.
+    await muster.feed(feed('wider', 'authority: shared\nmoved: { courses: keep }'));
+    const report = await muster.import('ID,Last,Groups\nk1,Old,sector-a\nk2,Last,sector-a\n', { feed: 'wider' });
+    expect(report).toMatchObject({ learners: { updated: 1 }, memberships: { added: 0 } });
+    await muster.import('ID,Last,Groups\nk1,New,sector-a\nk2,Last,sector-a\n', { feed: 'wider' });
+    expect(await muster.memberships('k1')).toEqual(['sector-a: wider']);
+    // The feed has had news of the learner: what it says counts again, however it is read.
+    await muster.feed(feed('wider', 'authority: shared'));
+    const learner = await muster.store.learners.findOne({ _id: await muster.learner('k1') });
+    expect(learner?.lookAgain).toBeUndefined();
+  });
+
+  test('who is gone from the file has left, changed by hand or not', async () => {
+    await muster.feed(feed('gone', 'authority: shared'));
+    await muster.import('ID,Last,Groups\nu1,Old,sector-a;lone\nu2,Old,sector-a\n', { feed: 'gone' });
+    const order = { group: await muster.group('sector-a'), courses: 'expire' as const, by };
+    await removeMembers(muster.context, { ...order, learners: [await muster.learner('u1')] });
+    await muster.import('ID,Last,Groups,Note\nu2,Old,sector-a,x\n', { feed: 'gone' });
+    expect(await muster.memberships('u1')).toEqual([]);
   });
 });
 
@@ -167,6 +221,26 @@ describe('leavers', () => {
     const approved = await muster.import('ID,Groups\nu2,sector-a\n', { feed: 'purges', approve: true });
     expect(approved).toMatchObject({ state: 'completed', subscriptions: { purged: 2 } });
     expect(await muster.subscriptions('u1')).toEqual([]);
+  });
+});
+
+describe('addresses', () => {
+  test('R12 R20: a leaver who is no learner keeps no address from the one who has come again under another ID', async () => {
+    await muster.feed(
+      feed(
+        'rehired',
+        'learner: { externalId: ID, email: Mail, status: { column: S, active: [A], left: [T] } }',
+      ).replace(/^learner.*\n/m, ''),
+    );
+    const report = await muster.import('ID,Mail,S,Groups\no1,re@x.org,T,sector-a\no2,re@x.org,A,sector-a\n', {
+      feed: 'rehired',
+    });
+    expect(report).toMatchObject({ rows: { rejected: 0 }, learners: { created: 1 } });
+    const again = await muster.import('ID,Mail,S,Groups\no2,re@x.org,T,sector-a\no3,re@x.org,A,sector-a\n', {
+      feed: 'rehired',
+    });
+    // Whoever is one holds it still.
+    expect(again.problems.map(({ code }) => code)).toContain('email-twice');
   });
 });
 

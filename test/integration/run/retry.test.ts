@@ -140,6 +140,20 @@ describe('R27: one operation that cannot be applied', () => {
     await expect(queueItem(muster.context, item.id)).rejects.toThrow(/Nothing of the name/);
   });
 
+  test('R13: is not retried while a run of its feed is at work, and no try is counted', async () => {
+    const { run, thief, item } = await setOneAside();
+    await free(thief);
+    await muster.store.runs.updateOne({ _id: run }, { $set: { working: true } });
+    const refused = await retryItem(muster.context, item);
+    expect(refused).toMatchObject({
+      done: false,
+      error: { message: expect.stringContaining(`${run} of feed ${feed()} is at work`) },
+    });
+    expect(await queueItem(muster.context, item.id)).toMatchObject({ tries: 1 });
+    await muster.store.runs.updateOne({ _id: run }, { $unset: { working: true } });
+    expect(await retryItem(muster.context, item)).toMatchObject({ done: true });
+  });
+
   test('is retried by the sweep when its time has come, and not before', async () => {
     const { thief, item } = await setOneAside();
     await free(thief);
