@@ -140,6 +140,29 @@ describe('R27: one operation that cannot be applied', () => {
     await expect(queueItem(muster.context, item.id)).rejects.toThrow(/Nothing of the name/);
   });
 
+  test('R13: gives way to a delta feed that names its learner, unless that is left out of what is approved', async () => {
+    const rows = (...some: string[]) => `EmployeeID,Mail,Do,Groups\n${some.map((row) => `${night}-${row}\n`).join('')}`;
+    await muster.feed(`name: ${feed()}
+learner: { externalId: EmployeeID, email: Mail }
+groups: [{ column: Groups }]
+mode: delta
+action: { column: Do }
+guard: { membershipsRemoved: 0 }
+`);
+    const { item } = await setOneAside(rows(`1,p${night}-1@x.org,add,sector-a`, '2,,add,sector-a', '3,,add,sector-a'));
+    for (const [row, part] of [
+      ['2', { kind: 'only' as const, rows: new Set([2]) }],
+      ['3', undefined],
+    ] as const) {
+      muster.clock.forward(1_000);
+      const held = await muster.import(rows(`${row},,remove,sector-a`, '1,,add,sector-b'), { feed: feed() });
+      expect(held).toMatchObject({ state: 'held' });
+      await approveRun(muster.context, held.run, 'tester', part);
+      await drainRun(muster.context, held.run);
+      expect((await items()).map(({ id }) => id)).toEqual(part ? [item.id] : []);
+    }
+  });
+
   test('R13: is not retried while a run of its feed is at work, and no try is counted', async () => {
     const { run, thief, item } = await setOneAside();
     await free(thief);
