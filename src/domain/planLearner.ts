@@ -30,6 +30,9 @@ export interface LearnerPlan {
   readonly graceRuns: boolean;
 }
 
+/** The learner stays as is, and nothing has to be looked at again. */
+export const NOTHING_PLANNED: LearnerPlan = { change: null, shielded: false, graceRuns: false };
+
 /**
  * What one feed changes for one learner: claimed against live, own sources only (R14). Pure; planning what has
  * been applied gives `change: null` (R17).
@@ -38,7 +41,7 @@ export function planLearner(input: PlanInput): LearnerPlan {
   const { claim, live, policy } = input;
   if (!live) return planCreation(input);
   const left = claim === null || claim.status === 'left';
-  if (left && !isHeldBy(live, policy.feed)) return { change: null, shielded: false, graceRuns: false };
+  if (left && !isHeldBy(live, policy.feed)) return NOTHING_PLANNED;
   const hold = live.holds.find((one) => one.feed === policy.feed) ?? null;
   const shieldedLeaver = left && input.protectedLearner;
   const leftAt = left ? (hold?.leftAt ?? input.now) : undefined;
@@ -83,9 +86,8 @@ export function isHeldBy({ holds, memberships }: Learner, feed: SourceName): boo
 }
 
 function planCreation({ claim, policy, newId }: PlanInput): LearnerPlan {
-  const none = { change: null, shielded: false, graceRuns: false };
-  if (!claim || claim.status === 'left' || newId === undefined) return none;
-  if (removesOnly(claim, policy)) return none;
+  if (!claim || claim.status === 'left' || newId === undefined) return NOTHING_PLANNED;
+  if (removesOnly(claim, policy)) return NOTHING_PLANNED;
   const create: Identity = {
     externalId: claim.externalId,
     ...(claim.email && { email: claim.email }),
@@ -98,7 +100,10 @@ function planCreation({ claim, policy, newId }: PlanInput): LearnerPlan {
     .filter(({ windows }) => windows.length > 0)
     .map(({ group, windows }) => ({ group, source: policy.feed, before: [], after: windows }));
   const hold = { before: null, after: { feed: policy.feed, created: true } };
-  return { ...none, change: { learner: newId, revision: 0, create, fields: [], memberships, hold, rows: claim.rows } };
+  return {
+    ...NOTHING_PLANNED,
+    change: { learner: newId, revision: 0, create, fields: [], memberships, hold, rows: claim.rows },
+  };
 }
 
 function planMemberships(

@@ -60,15 +60,12 @@ export async function pageFrom<T>(
   { limit, cursor }: z.output<typeof Paging>,
 ): Promise<Page<T>> {
   const skip = decodeCursor(z.number().int().min(0), cursor) ?? 0;
-  const page: T[] = [];
   let at = 0;
-  for await (const item of items) {
+  const isWanted = () => {
     at += 1;
-    if (at <= skip) continue;
-    if (page.length === limit) return { items: page, next: encodeCursor(at - 1) };
-    page.push(item);
-  }
-  return { items: page, next: null };
+    return at > skip;
+  };
+  return firstOf(items, isWanted, limit, () => skip + limit);
 }
 
 /** Where an item stands in its list. */
@@ -81,10 +78,21 @@ export async function pageBehind<T>(
   placeOf: (item: T) => Place,
 ): Promise<Page<T>> {
   const after = decodeCursor(z.array(z.union([z.string(), z.number()])), cursor);
+  const isWanted = (item: T) => !after || isBehind(placeOf(item), after);
+  return firstOf(items, isWanted, limit, placeOf);
+}
+
+/** The first `limit` of those that are wanted. `cursorOf`: what the next page begins behind, from the last of this one. */
+async function firstOf<T>(
+  items: AsyncIterable<T>,
+  isWanted: (item: T) => boolean,
+  limit: number,
+  cursorOf: (last: T) => unknown,
+): Promise<Page<T>> {
   const page: T[] = [];
   for await (const item of items) {
-    if (after && !isBehind(placeOf(item), after)) continue;
-    if (page.length === limit) return { items: page, next: encodeCursor(placeOf(page.at(-1) as T)) };
+    if (!isWanted(item)) continue;
+    if (page.length === limit) return { items: page, next: encodeCursor(cursorOf(page.at(-1) as T)) };
     page.push(item);
   }
   return { items: page, next: null };

@@ -3,7 +3,7 @@ import type { Claim, Rejection } from '../domain/claim.ts';
 import { type Breach, guard } from '../domain/guard.ts';
 import { type ExternalId, emailKey, type GroupId, type LearnerId, type SourceName } from '../domain/ids.ts';
 import type { Learner } from '../domain/learner.ts';
-import { isHeldBy, type LearnerPlan, planLearner } from '../domain/planLearner.ts';
+import { isHeldBy, type LearnerPlan, NOTHING_PLANNED, planLearner } from '../domain/planLearner.ts';
 import type { FeedPolicy } from '../domain/policy.ts';
 import { fold, type Structure } from '../domain/structure.ts';
 import { LEFT } from '../feed/rows/table.ts';
@@ -163,7 +163,7 @@ class Planning {
         const newId = isNew(claim) ? (next++ as LearnerId) : undefined;
         const id = learner?.id ?? newId;
         if (id === undefined) continue;
-        const plan = learner && this.#isNoNews(learner, claim) ? NOTHING : this.#planOne(learner, claim, newId);
+        const plan = learner && this.#isNoNews(learner, claim) ? NOTHING_PLANNED : this.#planOne(learner, claim, newId);
         if (plan.shielded && policy.mode === 'delta') {
           this.#rejectShielded(claim);
           continue;
@@ -418,7 +418,6 @@ class Planning {
   }
 }
 
-const NOTHING: LearnerPlan = { change: null, shielded: false, graceRuns: false };
 const DAY = 86_400_000;
 
 function nameKey(first: string | undefined, last: string | undefined): string | undefined {

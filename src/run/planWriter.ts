@@ -12,6 +12,15 @@ const BATCHES_PER_ATTEMPT = 1_000_000;
 
 type Kind = 'create' | SettleKind | 'fields';
 
+/** Changes that wait for their batch to be full. */
+interface OpenBatch {
+  readonly changes: Change[];
+  /** How many of them have strings of their own. */
+  own: number;
+  /** How many were there when the chunk before had been planned. */
+  there: number;
+}
+
 /**
  * Writes a plan into the database as it grows: batches of changes of one kind, so that joiners are inserted by
  * one writer and no batch is settled by more than it needs. No learner is in two batches.
@@ -20,11 +29,7 @@ export class PlanWriter {
   readonly #store: Store;
   readonly #run: RunId;
   readonly #first: number;
-  readonly #open = new Map<Kind, Change[]>();
-  /** How many of an open batch's changes have strings of their own. */
-  readonly #own = new Map<Kind, number>();
-  /** How many were there when the chunk before had been planned. */
-  readonly #there = new Map<Kind, number>();
+  readonly #open = new Map<Kind, OpenBatch>();
   /** The batch that is being written while the next one is planned. */
   #writing: Promise<unknown> = Promise.resolve();
   /** Batches written, in order. */
@@ -38,10 +43,10 @@ export class PlanWriter {
 
   async add(change: Change): Promise<void> {
     const kind = change.create ? 'create' : (settleKindOf(change.memberships) ?? 'fields');
-    const open = this.#open.get(kind) ?? [];
+    const open = this.#open.get(kind) ?? { changes: [], own: 0, there: 0 };
     this.#open.set(kind, open);
-    open.push(change);
-    if (open.length >= BATCH_SIZE) await this.#flush(kind);
+    open.changes.push(change);
+    if (open.changes.length >= BATCH_SIZE) await this.#flush(kind);
   }
 
   /**
@@ -49,11 +54,10 @@ export class PlanWriter {
    * changes from all over a file would keep the text of half of it in memory.
    */
   endChunk(): void {
-    for (const [kind, changes] of this.#open) {
-      const there = this.#there.get(kind) ?? 0;
-      for (let at = this.#own.get(kind) ?? 0; at < there; at += 1) changes[at] = withOwnTexts(changes[at] as Change);
-      this.#own.set(kind, there);
-      this.#there.set(kind, changes.length);
+    for (const open of this.#open.values()) {
+      const { changes } = open;
+      for (; open.own < open.there; open.own += 1) changes[open.own] = withOwnTexts(changes[open.own] as Change);
+      open.there = changes.length;
     }
   }
 
@@ -64,8 +68,8 @@ export class PlanWriter {
   }
 
   async #flush(kind: Kind): Promise<void> {
-    const changes = this.#open.get(kind) ?? [];
-    for (const map of [this.#open, this.#own, this.#there]) map.delete(kind);
+    const changes = this.#open.get(kind)?.changes ?? [];
+    this.#open.delete(kind);
     if (changes.length === 0) return;
     this.batches += 1;
     const settle = kind === 'fields' ? null : kind === 'create' ? settleKindOfAll(changes) : kind;

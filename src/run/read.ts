@@ -3,6 +3,7 @@ import type { ExternalId, GroupId, LearnerId } from '../domain/ids.ts';
 import type { FeedPolicy } from '../domain/policy.ts';
 import type { Structure } from '../domain/structure.ts';
 import { type ResolvedRow, uniteRows } from '../domain/unite.ts';
+import { isRejection } from '../feed/mapping.ts';
 import type { ChunkOfRows, FeedReader } from '../feed/reader.ts';
 import { RowCopies } from '../feed/rows/copies.ts';
 import { IN_DOUBT, MOST_IN_DOUBT, NEW_ROW, type RowMatcher } from '../feed/rows/matcher.ts';
@@ -258,8 +259,8 @@ class Claiming {
   }
 
   async #take(results: readonly (RowClaim | Rejection)[]): Promise<void> {
-    const claims = results.filter((result): result is RowClaim => !('code' in result));
-    this.#rejections.add(results.filter((result): result is Rejection => 'code' in result));
+    const claims = results.filter((result): result is RowClaim => !isRejection(result));
+    this.#rejections.add(results.filter(isRejection));
     if (this.#crowd) return this.#join(this.#crowd, claims);
     this.#keep(claims);
     this.#held += claims.length;
@@ -335,7 +336,7 @@ class Claiming {
         const claims: RowClaim[] = [];
         const rejections: Rejection[] = [];
         for (const result of await this.#parse(rows, some, firstRow)) {
-          if ('code' in result) rejections.push(result);
+          if (isRejection(result)) rejections.push(result);
           else claims.push(result);
         }
         await take(claims, rejections);
@@ -378,7 +379,7 @@ class Claiming {
       for (const some of chunks(chosen, AT_ONCE)) {
         const claims: Claim[] = [];
         for (const row of reader.parse(rows, some, firstRow)) {
-          if ('code' in row) continue;
+          if (isRejection(row)) continue;
           const { claim } = uniteRows([this.#resolved(row, groupIds)]);
           if (claim) claims.push(claim);
         }

@@ -38,17 +38,16 @@ export class Tally {
       if (one.before.length === 0 && one.after.length > 0) {
         gained += 1;
         this.#group(one.group).added += 1;
-      } else if (one.before.length > 0 && one.after.length === 0) {
-        this.removed += 1;
-        gone += 1;
-        this.#lose(one, live);
-      } else {
+        continue;
+      }
+      if (one.before.length > 0 && one.after.length === 0) this.removed += 1;
+      else {
         this.windows += 1;
         if (one.courses === undefined) continue;
         this.closed += 1;
-        gone += 1;
-        this.#lose(one, live);
       }
+      gone += 1;
+      if (!heldByOther(one, live)) this.#group(one.group).gone += 1;
     }
     if (change.hold) this.held += named(change.hold.after) - named(change.hold.before);
     this.added += gained;
@@ -67,10 +66,6 @@ export class Tally {
   /** What the guard is told of removals, closed windows included. */
   get taken(): number {
     return this.removed + this.closed;
-  }
-
-  #lose(one: MembershipChange, live: Learner | undefined): void {
-    if (!heldByOther(one, live)) this.#group(one.group).gone += 1;
   }
 
   #group(id: GroupId): { added: number; gone: number } {

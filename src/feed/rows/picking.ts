@@ -21,10 +21,9 @@ export function pickingWords(picking: Picking | undefined): Uint32Array {
   const words = new Uint32Array(PICKING_WORDS);
   if (!picking || picking.columns.length === 0 || picking.columns.length === picking.cells) return words;
   const picked = new Set(picking.columns);
-  const boundaries = [...picked]
-    .flatMap((column) => [picked.has(column - 1) ? [] : column, picked.has(column + 1) ? [] : column + 1])
-    .flat()
-    .sort((a, b) => a - b);
+  const boundaries = Array.from({ length: picking.cells + 1 }, (_, column) => column).filter(
+    (column) => picked.has(column) !== picked.has(column - 1),
+  );
   if (boundaries.length + 2 > PICKING_WORDS) return words;
   words.set([picking.cells, ...boundaries, NEVER]);
   return words;

@@ -1,4 +1,5 @@
 import type { Rejection, RowClaim } from '../../domain/claim.ts';
+import { isRejection } from '../../feed/mapping.ts';
 import { openFeed } from '../../feed/reader.ts';
 import type { SourceFile } from '../../feed/sources/file.ts';
 import type { FeedSettings } from '../../settings/feed.ts';
@@ -41,7 +42,7 @@ export async function sampleFeed(
     delimiter: reader.layout.delimiter,
     columns: reader.layout.headers,
     rows: found.slice(0, count).map((row) => {
-      if ('code' in row) return { row: row.row, code: row.code, message: row.message };
+      if (isRejection(row)) return { row: row.row, code: row.code, message: row.message };
       const { groups, window, ...rest } = row;
       return {
         ...rest,

@@ -137,12 +137,18 @@ const addByHand = (n: number) =>
     by,
   });
 
-test('R20: a feed that meant to create whom a person made meanwhile has not created that learner', async () => {
+/** The feed's run is applied when a person has made somebody whom it was to create. */
+async function madeMeanwhile() {
   await muster.stopWorkers();
   const run = await muster.read(sheet(31), { feed, approve: true });
   const learner = await addByHand(31);
   await drainRun(muster.context, run._id);
   await muster.startWorkers();
+  return { run, learner };
+}
+
+test('R20: a feed that meant to create whom a person made meanwhile has not created that learner', async () => {
+  const { learner } = await madeMeanwhile();
   expect(await groupsOf(31)).toEqual([`sector-a: ${feed}`]);
   expect(await muster.store.learners.findOne({ _id: learner })).toMatchObject({ lastName: 'Last', holds: [{ feed }] });
 
@@ -152,11 +158,7 @@ test('R20: a feed that meant to create whom a person made meanwhile has not crea
 });
 
 test('R25: what a feed gave to whom a person made meanwhile is turned back whole', async () => {
-  await muster.stopWorkers();
-  const run = await muster.read(sheet(31), { feed, approve: true });
-  const learner = await addByHand(31);
-  await drainRun(muster.context, run._id);
-  await muster.startWorkers();
+  const { run, learner } = await madeMeanwhile();
   const undone = await undoRun(muster.context, { run: run._id, by, approve: true });
   await drainRun(muster.context, undone._id);
   expect(await muster.store.learners.findOne({ _id: learner })).toMatchObject({

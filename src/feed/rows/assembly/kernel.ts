@@ -138,7 +138,7 @@ function pick(start: usize, end: usize, delimiter: u32): usize {
     const inside: u64 = end - base < 64 ? ((<u64>1) << (end - base)) - 1 : -1;
     let ends = bitsOf(base, delimiter) & inside;
     const quotes = bitsOf(base, QUOTE) & inside;
-    if (quotes != 0 || at > base) {
+    if (quotes != 0) {
       // Delimiters within quotes end no cell.
       let marks = ends | quotes;
       while (marks != 0) {
