@@ -171,8 +171,8 @@ export class TestMuster {
     }
   }
 
-  structure(structure: Omit<StructureImport, 'by'>): Promise<void> {
-    return importStructure(this.context, { ...structure, by: 'test' });
+  async structure(structure: Omit<StructureImport, 'by'>): Promise<void> {
+    await importStructure(this.context, { ...structure, by: 'test' });
   }
 
   async group(externalId: string): Promise<GroupId> {

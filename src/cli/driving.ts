@@ -30,14 +30,19 @@ export async function drive(cli: Cli, run: RunDoc, file?: SourceFile): Promise<R
   return ended;
 }
 
+/** Takes a run to its end that was begun elsewhere: its file is where it was, if it has not been read to its end yet. */
+export async function driveOn(cli: Cli, run: RunDoc): Promise<RunDoc> {
+  const { path } = run.source;
+  return drive(cli, run, path === undefined ? undefined : await sourceFile(path).catch(() => undefined));
+}
+
 /** A run of the feed that was killed goes on first, to its end. */
 export async function resumeInterrupted(cli: Cli, feed: string): Promise<void> {
   const { services } = await cli.open();
   const run = await interruptedRun(services, feed);
   if (!run) return;
   cli.out.say(`Run ${run._id} of feed ${feed} was interrupted while ${run.state}; it goes on first.`);
-  const file = run.source.path === undefined ? undefined : await sourceFile(run.source.path).catch(() => undefined);
-  const ended = await drive(cli, run, file);
+  const ended = await driveOn(cli, run);
   cli.out.say(`Run ${run._id}: ${ended.state}.`);
 }
 

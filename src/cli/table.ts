@@ -4,7 +4,9 @@ export function table(
   rows: readonly (readonly (string | number | null | undefined)[])[],
 ): string {
   const cells = rows.map((row) => headings.map((_, at) => printable(row[at])));
-  const widths = headings.map((heading, at) => Math.max(heading.length, ...cells.map((row) => width(row[at] ?? ''))));
+  const widths = headings.map((heading, at) =>
+    cells.reduce((widest, row) => Math.max(widest, width(row[at] ?? '')), heading.length),
+  );
   const right = headings.map((_, at) => rows.length > 0 && rows.every((row) => typeof row[at] === 'number'));
   const line = (row: readonly string[]) =>
     row

@@ -1,7 +1,7 @@
 import type { Change, RemovalOption, SubscriptionEvent } from './change.ts';
 import { entitledCourses, through } from './entitlement.ts';
 import type { CourseId, GroupId, LearnerId, SourceName } from './ids.ts';
-import type { Membership } from './learner.ts';
+import type { Membership, Window } from './learner.ts';
 import type { Structure } from './structure.ts';
 
 export interface Subscription {
@@ -54,8 +54,19 @@ export interface SettleInput {
   /** Courses to give as direct grants, and direct grants to take back, by hand. */
   readonly grant?: ReadonlySet<CourseId>;
   readonly revoke?: ReadonlySet<CourseId>;
+  /** Direct grants to take back where a group gives the course: those that a `keep` made which is turned back. */
+  readonly release?: ReadonlySet<CourseId>;
+  /** Windows that have closed since a change set them, so that nobody could foresee their end. */
+  readonly closed?: readonly ClosedWindow[];
   /** What the end of a window of this source does to the courses (R5): the feed's leaver option. */
   readonly windowOption: (source: SourceName) => RemovalOption;
+}
+
+/** The end of a membership's window. */
+export interface ClosedWindow {
+  readonly group: GroupId;
+  readonly source: SourceName;
+  readonly until: Date;
 }
 
 /** For all learners together, as most have no such courses: nothing is ever added to it. */
@@ -82,10 +93,11 @@ export function settle(input: SettleInput): Settlement {
 
   for (const stored of held?.items ?? []) {
     const { course } = stored;
-    const direct = granted.delete(course) || (stored.direct && !input.revoke?.has(course));
+    const given = entitled.delete(course);
+    const taken = input.revoke?.has(course) || (given && input.release?.has(course));
+    const direct = granted.delete(course) || (stored.direct && !taken);
     const item = direct === stored.direct ? stored : { ...stored, direct };
     if (item !== stored) events.push({ kind: direct ? 'granted' : 'revoked', course });
-    const given = entitled.delete(course);
     if (given || direct) {
       if (purge.has(course)) {
         const groups = through(course, input.memberships, input.structure, now);
@@ -121,7 +133,7 @@ export function settle(input: SettleInput): Settlement {
   }
   purged.push(...purge);
 
-  const due = windows.settled ? nextBoundary(input.memberships, now) : held?.due;
+  const due = windows.settled ? nextBoundary(input.memberships, now) : windows.since;
   const changed = due?.getTime() !== held?.due?.getTime() || events.some((event) => event.kind !== 'purge-skipped');
   return { learner: input.learner, items, ...(due && { due }), changed, events, purge: purged };
 }
@@ -159,14 +171,18 @@ export function lostCourses(before: Structure, after: Structure, groups: readonl
   return lost;
 }
 
-/** Windows that closed since the last settlement. `settled: false`: this kind may not go far enough for them. */
-function windowEndings(input: SettleInput): { endings: readonly Ending[]; settled: boolean } {
-  const { held, now, kind } = input;
-  if (!held?.due || held.due > now) return NO_WINDOWS;
-  const endings: Ending[] = [];
-  for (const { group, sources } of input.memberships) {
+/**
+ * Windows that closed since the last settlement. `settled: false`: this kind may not go far enough for them; they are due
+ * `since` then.
+ */
+function windowEndings(input: SettleInput): { endings: readonly Ending[]; settled: boolean; since?: Date } {
+  const { held, now, kind, closed = [] } = input;
+  const wasDue = held?.due && held.due <= now ? held.due : undefined;
+  if (!wasDue && closed.length === 0) return NO_WINDOWS;
+  const endings = closed.map(({ group, source }) => endingOf([group], input.windowOption(source), input.structure));
+  for (const { group, sources } of wasDue ? input.memberships : []) {
     for (const { source, until } of sources) {
-      if (!until || until > now || until < held.due) continue;
+      if (!until || until > now || until < (wasDue as Date)) continue;
       endings.push(endingOf([group], input.windowOption(source), input.structure));
     }
   }
@@ -175,7 +191,23 @@ function windowEndings(input: SettleInput): { endings: readonly Ending[]; settle
     : endings.length > 0
       ? 'expire'
       : 'subscribe';
-  return { endings, settled: STRENGTH[kind] >= STRENGTH[needs] };
+  const since = closed.reduce((first, { until }) => (first && first <= until ? first : until), wasDue);
+  return { endings, settled: STRENGTH[kind] >= STRENGTH[needs], ...(since && { since }) };
+}
+
+/** Windows that a change has ended at a moment that has passed by now, and that would not have ended then before. */
+export function closedSince({ memberships }: Change, now: Date): ClosedWindow[] {
+  return memberships.flatMap(({ group, source, before, after, courses }) =>
+    courses
+      ? []
+      : after.flatMap(({ until }) =>
+          until && until <= now && before.some((one) => reachesBeyond(one, until)) ? [{ group, source, until }] : [],
+        ),
+  );
+}
+
+function reachesBeyond({ from, until }: Window, moment: Date): boolean {
+  return (!from || from < moment) && (!until || until > moment);
 }
 
 const NO_WINDOWS = { endings: [], settled: true };

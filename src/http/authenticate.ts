@@ -5,7 +5,7 @@ import type { KeyDoc, UserDoc } from '../store/models.ts';
 import { sessionOf } from '../store/sessions.ts';
 import { readUser } from '../store/users.ts';
 import type { HttpContext } from './context.ts';
-import { hasScope, type Principal } from './principal.ts';
+import { type Access, hasScope, type Principal } from './principal.ts';
 import { HttpProblem, notFound } from './problems.ts';
 
 export const COOKIE = 'muster_session';
@@ -34,14 +34,14 @@ export function authenticate(app: FastifyInstance, context: HttpContext): void {
     }
     if (access === 'anyone-logged-in') return;
     if (!access.roles.includes(principal.role)) throw notFound;
-    if (!hasScope(principal, access)) {
-      throw new HttpProblem(
-        403,
-        'scope',
-        `The API key lacks the scope ${access.noun}:${access.use}. Nothing was changed.`,
-      );
-    }
+    refuseWithoutScope(principal, access);
   });
+}
+
+/** For routes that need more than their own access. */
+export function refuseWithoutScope(principal: Principal, access: Access): void {
+  if (hasScope(principal, access)) return;
+  throw new HttpProblem(403, 'scope', `The API key lacks the scope ${access.noun}:${access.use}. Nothing was changed.`);
 }
 
 async function principalOf(context: HttpContext, request: FastifyRequest): Promise<Principal | undefined> {

@@ -34,11 +34,7 @@ async function readFigures({ store, queues, clock }: HttpContext): Promise<Figur
     readChanges(store),
     countBy(store.setAside, '$job'),
     countBy(store.outbox, '$job'),
-    store.runs
-      .find({ state: { $in: ['reading', 'applying', 'reconciling'] } })
-      .sort({ createdAt: 1 })
-      .limit(1)
-      .next(),
+    atWorkSince(store),
     readQueues(queues, now),
   ]);
   return {
@@ -47,9 +43,21 @@ async function readFigures({ store, queues, clock }: HttpContext): Promise<Figur
     changes,
     setAside: setAside.map(({ key, count }) => ({ job: key, count })),
     outbox: outbox.map(({ key, count }) => ({ job: key, count })),
-    oldestRunSeconds: oldest ? (now - oldest.createdAt.getTime()) / 1000 : 0,
+    oldestRunSeconds: oldest === undefined ? 0 : Math.max(0, (now - oldest) / 1000),
     ...redis,
   };
+}
+
+/** Since when the run that has been at work longest is; while it was held it waited for a person. */
+async function atWorkSince(store: Store): Promise<number | undefined> {
+  const runs = await store.runs
+    .find({ state: { $in: ['reading', 'applying', 'reconciling'] } }, { projection: { createdAt: 1, history: 1 } })
+    .toArray();
+  const began = runs.map(({ createdAt, history }) => {
+    const last = history.findLast(({ state }) => state === 'reading' || state === 'applying');
+    return (last?.at ?? createdAt).getTime();
+  });
+  return began.length > 0 ? Math.min(...began) : undefined;
 }
 
 async function countBy(

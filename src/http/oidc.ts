@@ -106,8 +106,16 @@ export class OidcLogIn {
   /** Providers may keep what they know of a person out of the ID token. */
   async #claims(config: oidc.Configuration, told: oidc.IDToken, accessToken: string): Promise<Claims> {
     const wanted = ['email', ...(this.#settings.roles ? [this.#settings.roles.claim] : [])];
-    if (wanted.every((name) => told[name] !== undefined) || !config.serverMetadata().userinfo_endpoint) return told;
-    return { ...(await oidc.fetchUserInfo(config, accessToken, told.sub)), ...told };
+    const isWhole = wanted.every((name) => told[name] !== undefined);
+    if ((isWhole && isVerified(told)) || !config.serverMetadata().userinfo_endpoint) return told;
+    const more: Claims = await oidc.fetchUserInfo(config, accessToken, told.sub).catch((error: unknown) => {
+      // Who is known by the subject needs no verified address.
+      if (isWhole) return told;
+      throw error;
+    });
+    // An address and its verification are of one and the same answer.
+    const { email, email_verified, xms_edov } = isVerified(told) || more.email === undefined ? told : more;
+    return { ...more, ...told, email, email_verified, xms_edov };
   }
 
   #identified(issuer: string, claims: Claims): Identified {

@@ -39,6 +39,12 @@ export function hasScope({ scopes }: Principal, { noun, use }: Access): boolean 
   return scopes === null || allows(scopes, noun, use);
 }
 
+/** May he read users and keys? What names them is hidden from all others. */
+export function seesUsers(principal: Principal): boolean {
+  const { access } = may('read', 'users', ADMINISTRATORS);
+  return access.roles.includes(principal.role) && hasScope(principal, access);
+}
+
 declare module 'fastify' {
   interface FastifyContextConfig {
     /** Without it, nobody has to have logged in. */

@@ -29,6 +29,7 @@ export const Problem = z
 export type Problem = z.output<typeof Problem>;
 
 interface ProblemOptions {
+  readonly errors?: Problem['errors'];
   readonly headers?: Readonly<Record<string, string>>;
   readonly retry?: boolean;
 }
@@ -39,8 +40,15 @@ export class HttpProblem extends MusterError {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   override readonly retry: boolean;
-  constructor(status: number, code: string, detail: string, { headers = {}, retry = false }: ProblemOptions = {}) {
+  readonly errors: Problem['errors'];
+  constructor(
+    status: number,
+    code: string,
+    detail: string,
+    { headers = {}, retry = false, errors }: ProblemOptions = {},
+  ) {
     super(detail);
+    this.errors = errors;
     this.headers = headers;
     this.retry = retry;
     this.status = status;
@@ -53,6 +61,11 @@ export class HttpProblem extends MusterError {
  */
 export const notFound = new NotFound('There is nothing of that name that you may see.');
 
+/** RFC 6901. */
+export function pointerOf(path: readonly PropertyKey[]): string {
+  return path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
+}
+
 /** Of refusals that mean the same wherever they come from. */
 const STATUS: Readonly<Record<string, number>> = { 'stale-plan': 409, 'changed-meanwhile': 412 };
 
@@ -62,6 +75,7 @@ const TITLES: Readonly<Record<number, string>> = {
   403: 'Forbidden',
   404: 'Not found',
   409: 'Conflict',
+  410: 'Gone',
   412: 'Changed meanwhile',
   413: 'Too large',
   414: 'Address too long',
@@ -69,6 +83,7 @@ const TITLES: Readonly<Record<number, string>> = {
   422: 'Refused',
   429: 'Too many requests',
   500: 'Internal error',
+  502: 'Bad gateway',
   503: 'Not available',
 };
 
@@ -99,7 +114,7 @@ export function onError(error: FastifyError, request: FastifyRequest, reply: Fas
   request.retry = error instanceof MusterError && error.retry;
   if (error instanceof HttpProblem) {
     if (error.status === 401) reply.header('www-authenticate', 'Bearer');
-    return sendProblem(reply.headers(error.headers), error.status, error.code, error.message);
+    return sendProblem(reply.headers(error.headers), error.status, error.code, error.message, error.errors);
   }
   if (error instanceof NotFound) {
     const told = request.principal && seesAll(request.principal.role);
@@ -179,8 +194,9 @@ export function onBrokenRequest({ code }: Error & { code?: string }, socket: Soc
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
 }
 
-/** `FST_ERR_CTP_BODY_TOO_LARGE` → `ctp-body-too-large`. */
+/** `FST_ERR_CTP_INVALID_MEDIA_TYPE` → `ctp-invalid-media-type`; those of docs/errors.md have the name that they have there. */
 export function codeOf({ code }: { readonly code?: string }): string {
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return 'too-large';
   return (code ?? 'bad-request')
     .toLowerCase()
     .replace(/^fst_(err_)?/, '')

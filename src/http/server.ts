@@ -12,7 +12,7 @@ import type { HttpContext } from './context.ts';
 import { idempotency } from './idempotency.ts';
 import { openApi } from './openapi.ts';
 import { addHealth, addMetrics, type Listening, listen } from './operations.ts';
-import { codeOf, notFound, onBrokenRequest, onError, sendProblem } from './problems.ts';
+import { codeOf, HttpProblem, notFound, onBrokenRequest, onError, sendProblem } from './problems.ts';
 import { queuePages } from './queuePages.ts';
 import { checkRoutes } from './routes/checks.ts';
 import { courseRoutes } from './routes/courses.ts';
@@ -111,6 +111,7 @@ export async function buildServer(
   await app.register(
     async (scope) => {
       const api = scope as unknown as App;
+      refuseForms(api);
       idempotency(api, context);
       for (const routes of ROUTES) routes(api, context);
     },
@@ -164,6 +165,14 @@ async function guards(app: FastifyInstance): Promise<void> {
   await app.register(cookie);
   await app.register(multipart, {
     limits: { files: 2, fields: 10, fieldSize: 1000, fileSize: Number.MAX_SAFE_INTEGER },
+  });
+}
+
+/** A form where JSON is asked for would count as no body: an approval of a part would be one of the whole. */
+function refuseForms(app: App): void {
+  app.addHook('preValidation', async (request) => {
+    if (!request.isMultipart() || request.routeOptions.schema?.consumes?.includes('multipart/form-data')) return;
+    throw new HttpProblem(415, 'unsupported-media-type', 'The body is to be JSON, not a form. Nothing was changed.');
   });
 }
 

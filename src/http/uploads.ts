@@ -26,7 +26,9 @@ export async function receiveUpload(request: FastifyRequest, { uploads }: HttpCo
   try {
     for await (const part of request.parts()) {
       if (part.type === 'field') {
-        if (typeof part.value === 'string') fields[part.fieldname] = part.value;
+        if (Object.hasOwn(fields, part.fieldname) || part.valueTruncated) throw unclear(part.fieldname);
+        // A part that says that it is JSON has been parsed.
+        fields[part.fieldname] = String(part.value);
         continue;
       }
       if (file) {
@@ -59,6 +61,10 @@ async function spooled(part: MultipartFile, raw: Readable, directory: string): P
   } finally {
     raw.off('aborted', breaksOff).off('error', breaksOff);
   }
+}
+
+function unclear(field: string): HttpProblem {
+  return new HttpProblem(400, 'invalid', `The field ${nameOf(field)} is there twice, or too long. Nothing was run.`);
 }
 
 function brokenOff(): HttpProblem {

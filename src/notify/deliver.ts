@@ -31,18 +31,20 @@ async function send(
   telling: Telling,
   one: NotificationDoc,
   stopping: AbortSignal | undefined,
-): Promise<undefined> {
+): Promise<object | undefined> {
   const { _id, feed, run, channel } = one;
   const message = one.message as Message;
   const doc = await readFeedDoc(store, feed);
   const notify = doc ? settingsOf(doc).notify : undefined;
   const link = `${telling.url}/runs/${run}`;
   if (channel === 'email' && notify?.email) {
-    await sendMail(telling, { id: _id, to: notify.email, ...mailOf(message, link) }, stopping);
-  } else if (channel === 'webhook' && notify?.webhook !== undefined) {
+    return { refused: await sendMail(telling, { id: _id, to: notify.email, ...mailOf(message, link) }, stopping) };
+  }
+  if (channel === 'webhook' && notify?.webhook !== undefined) {
     const body = JSON.stringify({ ...message, data: { ...message.data, link } });
     const secret = await webhookSecret({ store }, feed, notify.secret, telling.secret);
     await postWebhook(notify.webhook, body, webhookHeaders(secret, _id, clock.now(), body), telling, stopping);
   }
-  // The feed wants it no more: nobody is told.
+  // Where the feed wants it no more, nobody is told.
+  return undefined;
 }

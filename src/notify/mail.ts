@@ -24,12 +24,15 @@ export interface Mail {
   readonly attachment?: { readonly name: string; readonly type: string; readonly content: Uint8Array };
 }
 
-/** Hands a mail to the server of SMTP_URL. @throws {NoMailServer}, and what the server or the network has against it. */
+/**
+ * Hands a mail to the server of SMTP_URL, and gives how many of its addresses the server refused. @throws {NoMailServer},
+ * and what the server or the network has against it, or against all addresses.
+ */
 export async function sendMail(
   { smtpUrl, mailFrom }: Telling,
   { id, to, subject, text, attachment }: Mail,
   stopping?: AbortSignal,
-): Promise<void> {
+): Promise<number> {
   if (smtpUrl === undefined) throw new NoMailServer();
   const late = AbortSignal.timeout(DEADLINE);
   const transport = createTransport({
@@ -38,7 +41,7 @@ export async function sendMail(
     disableUrlAccess: true,
   });
   try {
-    await transport.sendMail({
+    const { rejected } = await transport.sendMail({
       from: mailFrom,
       to: [...to],
       subject,
@@ -52,6 +55,7 @@ export async function sendMail(
       headers: { 'Auto-Submitted': 'auto-generated' },
       signal: stopping ? AbortSignal.any([late, stopping]) : late,
     });
+    return rejected.length;
   } finally {
     transport.close();
   }

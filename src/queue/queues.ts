@@ -2,6 +2,7 @@ import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { bullTelemetry } from '../telemetry/tracing.ts';
 import { JOBS, type Job, type JobName } from './job.ts';
+import { withPatience } from './patience.ts';
 
 /** What waits in the outbox, as a job. */
 export interface Waiting {
@@ -11,6 +12,9 @@ export interface Waiting {
   /** The trace of the run, for the job to carry; without it, that of the job at work. */
   readonly trace?: string | undefined;
 }
+
+/** How long Redis may take for thousands of jobs, ms. */
+const MUCH = 10_000;
 
 /** The producers' side: one BullMQ queue a kind of job, with ids that make a second `add` harmless. */
 export class Queues {
@@ -42,7 +46,7 @@ export class Queues {
   /** Tells Redis how many jobs of each kind may run at once in all processes together; an emptied one has forgotten. */
   async limit(): Promise<void> {
     for (const [name, { concurrency }] of this.#jobs) {
-      if (concurrency?.global) await this.queue(name).setGlobalConcurrency(concurrency.global);
+      if (concurrency?.global) await withPatience(this.queue(name).setGlobalConcurrency(concurrency.global));
     }
   }
 
@@ -51,13 +55,12 @@ export class Queues {
     for (const name of JOBS) {
       const mine = entries.filter(({ job }) => job === name);
       if (mine.length === 0) continue;
-      await this.queue(name).addBulk(
-        mine.map(({ run, batch, trace }) => ({
-          name,
-          data: { run, batch },
-          opts: { ...this.#options(name), ...carrying(trace), jobId: `${run}-${batch}-${name}` },
-        })),
-      );
+      const jobs = mine.map(({ run, batch, trace }) => ({
+        name,
+        data: { run, batch },
+        opts: { ...this.#options(name), ...carrying(trace), jobId: `${run}-${batch}-${name}` },
+      }));
+      await withPatience(this.queue(name).addBulk(jobs), MUCH);
     }
   }
 
@@ -70,7 +73,7 @@ export class Queues {
   async addImport(run: string, trace?: string): Promise<void> {
     const opts = { ...this.#options('import'), ...carrying(trace), jobId: `import-${run}` };
     // `add` would carry the trace of its caller alone.
-    await this.queue('import').addBulk([{ name: 'import', data: { run }, opts }]);
+    await withPatience(this.queue('import').addBulk([{ name: 'import', data: { run }, opts }]));
   }
 
   #options(name: JobName) {

@@ -1,5 +1,6 @@
 import { dueEntries, postpone } from '../store/outbox.ts';
 import type { Services } from '../store/services.ts';
+import { withPatience } from './patience.ts';
 import type { Queues } from './queues.ts';
 import { runTraces } from './runTraces.ts';
 
@@ -18,7 +19,7 @@ export async function relay({ store, clock }: Services, queues: Queues): Promise
   const all = queues.doubtful;
   queues.doubtful = false;
   try {
-    const emptied = (await queues.redis.set(`${queues.prefix}:filled`, '1', 'NX')) === 'OK';
+    const emptied = (await withPatience(queues.redis.set(`${queues.prefix}:filled`, '1', 'NX'))) === 'OK';
     if (emptied) await queues.limit();
     const entries = await dueEntries(store, all || emptied ? new Date(8.64e15) : now, all || emptied ? 0 : AT_ONCE);
     for (let at = 0; at < entries.length; at += AT_ONCE) {

@@ -2,7 +2,15 @@ import type { Change } from '../domain/change.ts';
 import { isValid } from '../domain/entitlement.ts';
 import type { CourseId, LearnerId, RunId } from '../domain/ids.ts';
 import type { Learner, Membership } from '../domain/learner.ts';
-import { type Ending, endingsOf, type SettleKind, type Settlement, settle } from '../domain/settle.ts';
+import {
+  type ClosedWindow,
+  closedSince,
+  type Ending,
+  endingsOf,
+  type SettleKind,
+  type Settlement,
+  settle,
+} from '../domain/settle.ts';
 import type { Structure } from '../domain/structure.ts';
 import { recordAudit } from '../store/auditChain.ts';
 import { isPermanent } from '../store/failures.ts';
@@ -124,10 +132,16 @@ async function settleItems(
   const restores = items.flatMap(({ restore }) => restore ?? []);
   if (run.undoes) await restorePurged(store, session, run.undoes, restores);
   const { grants, lost } = batch;
-  const orders = (await concernedBy(store, session, grants, items)).map(({ learner, change, restore = grants }) => ({
+  const orders = (await concernedBy(store, session, grants, items)).map(({ learner, change, restore }) => ({
     learner,
     endings: change ? endingsOf(change, structure) : revokeEndings(grants, kind),
-    ...(restore && { grant: new Set(restore.grant), revoke: new Set(restore.revoke) }),
+    ...(change && { closed: closedSince(change, now) }),
+    ...(grants && { grant: new Set(grants.grant), revoke: new Set(grants.revoke) }),
+    ...(restore && {
+      grant: new Set(restore.grant),
+      revoke: new Set(restore.revoke),
+      release: new Set(restore.release),
+    }),
     ...(lost && { lost }),
   }));
   const settlements = await settleLearners(services, session, { orders, structure, kind, now, run: run._id });
@@ -176,6 +190,8 @@ export interface SettleOrder {
   readonly lost?: NonNullable<BatchDoc['lost']>;
   readonly grant?: ReadonlySet<CourseId>;
   readonly revoke?: ReadonlySet<CourseId>;
+  readonly release?: ReadonlySet<CourseId>;
+  readonly closed?: readonly ClosedWindow[];
 }
 
 export interface SettleWork {

@@ -28,6 +28,21 @@ export class StalePlan extends UsageError {
 }
 
 /**
+ * Approves a held run: its plan is applied as it was shown; a stale one is planned again, and the new run is the answer
+ * (R30). Of a part, what was left out of the old plan would be in the new one: a stale one is refused.
+ * @throws {StalePlan} where it is not planned again.
+ */
+export async function approveOrPlanAgain(services: Services, id: RunId, by: string, part?: PlanPart): Promise<RunDoc> {
+  try {
+    return await approveRun(services, id, by, part);
+  } catch (error) {
+    const again = error instanceof StalePlan && !part ? await planAgain(services, id, by) : undefined;
+    if (!again) throw error;
+    return again;
+  }
+}
+
+/**
  * Approves a held run, whole or a part of it: its plan is applied as it was shown (R30). Refused where the run is not
  * held any more. @throws {StalePlan} where what it was made from has changed: `planAgain` makes it anew.
  */

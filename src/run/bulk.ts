@@ -48,7 +48,10 @@ export async function createGroups(
   for (const [externalId, group] of made)
     outcomes.set(group, placed.has(externalId) ? 'created' : `unknown parent ${group.parent}, or a circle`);
   const created = groups.filter((group) => outcomes.get(group) === 'created');
-  if (created.length > 0) await importStructure(services, { groups: created, courses: [], by });
+  if (created.length > 0) {
+    const done = await importStructure(services, { groups: created, courses: [], by });
+    for (const group of created) if (!done.has(group.externalId)) outcomes.set(group, 'already');
+  }
   return groups.map((group) => ({ name: group.externalId, outcome: outcomes.get(group) as string }));
 }
 
@@ -95,7 +98,10 @@ export async function addLearners(
         memberships: [],
       }),
     );
-    await changeByHand(services, { by, why: 'learners import', changes });
+    const { run, setAside } = await changeByHand(services, { by, why: 'learners import', changes });
+    const late = setAside > 0 ? await store.setAside.find({ run }, { projection: { learner: 1 } }).toArray() : [];
+    const places = outcomes.flatMap((outcome, at) => (outcome === 'created' ? [at] : []));
+    for (const { learner } of late) outcomes[places[learner - first] as number] = 'set aside: `muster queue list`';
   }
   return learners.map(({ externalId, email }, at) => ({
     name: externalId ?? email ?? '',

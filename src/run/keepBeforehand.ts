@@ -38,7 +38,12 @@ export async function keepBeforehand(services: Services, run: RunDoc, after: Str
       const before = await readStructure(store, session);
       const work = { now, run: run._id };
       const first = learners.map((learner) => ({ learner, endings: [] }));
-      await settleLearners(services, session, { ...work, orders: first, structure: before, kind: 'subscribe' });
+      const waiting = await settleLearners(services, session, {
+        ...work,
+        orders: first,
+        structure: before,
+        kind: 'subscribe',
+      });
       const orders = learners.map((learner) => ({ learner, endings: [], ...(lost && { lost }) }));
       const settlements = await settleLearners(services, session, {
         ...work,
@@ -46,8 +51,12 @@ export async function keepBeforehand(services: Services, run: RunDoc, after: Str
         structure: after,
         kind: 'subscribe',
       });
-      const audit = auditOf({ run: run._id, batch }, 'keep', run.by, run.source.name, now, settlements);
-      if (audit) await store.audit.insertOne(audit, { session });
+      const entries = [
+        // What had waited for its settlement is no part of what is taken back.
+        auditOf({ run: run._id, batch }, 'keep-before', run.by, run.source.name, now, waiting),
+        auditOf({ run: run._id, batch }, KEEP, run.by, run.source.name, now, settlements),
+      ];
+      for (const entry of entries) if (entry) await store.audit.insertOne(entry, { session });
     });
   }
 }
@@ -68,17 +77,21 @@ export function isLeftBehind({ keeping }: RunDoc, now: Date): boolean {
   return keeping !== undefined && (keeping.until === null || keeping.until <= now);
 }
 
+/** The step of the audit entries about these grants. */
+const KEEP = 'keep';
+
 /**
- * Revokes, in batches of the run, the grants that were made for a change of structure that is not made: it was
- * refused, or its process was killed. Twice, and from several processes at once, is harmless.
+ * Takes back, in batches of the run, what was given for a change of structure that is not made: it was refused, or its
+ * process was killed. A grant goes where a group gives the course still: it may be that another change has taken it away
+ * since, and counts on the grant. Twice, and from several processes at once, is harmless.
  */
 export async function takeBackKept({ store, clock }: Services, _id: RunId): Promise<void> {
   const left = { _id, keeping: { $exists: true } };
   // No grant follows: each writes to the run as well, and finds this.
   const { matchedCount } = await store.runs.updateOne(left, { $set: { 'keeping.until': null } });
   if (matchedCount === 0) return;
-  const entries = await store.audit.find(ofRun(_id)).toArray();
-  const batches = entries.map(revoking).filter(({ restores = [] }) => restores.length > 0);
+  const entries = await store.audit.find({ ...ofRun(_id), '_id.step': KEEP } as never).toArray();
+  const batches = entries.map(revoking);
   for (const { _id: id, ...batch } of batches) {
     await store.batches.updateOne({ _id: id }, { $setOnInsert: batch }, { upsert: true });
   }
@@ -102,14 +115,8 @@ const GROUPS_UNCHANGED = {
 
 function revoking({ _id: { run, batch }, events = [] }: AuditDoc): BatchDoc {
   const restores = events.map(({ learner, events: list }): Restore => {
-    const revoke = list.flatMap(({ kind, course }) => (kind === 'kept' ? [course] : []));
-    return { learner, grant: [], revoke, purged: [] };
+    const release = list.flatMap(({ kind, course }) => (kind === 'kept' ? [course] : []));
+    return { learner, grant: [], revoke: [], release, purged: [] };
   });
-  return {
-    _id: { run, batch: 1_000_000 + batch },
-    settle: 'expire',
-    creates: false,
-    changes: [],
-    restores: restores.filter(({ revoke }) => revoke.length > 0),
-  };
+  return { _id: { run, batch: 1_000_000 + batch }, settle: 'expire', creates: false, changes: [], restores };
 }

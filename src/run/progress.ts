@@ -43,7 +43,7 @@ export async function recordProgress({ store, clock }: Services, report: Progres
       else activities.push(result);
     }
     const whole = activity === undefined;
-    const kept = whole ? score : before?.score;
+    const kept = whole ? (score ?? before?.score) : before?.score;
     const doc: ProgressDoc = {
       _id,
       completion: whole ? completion : average(activities.map((one) => one.completion ?? 0)),

@@ -41,8 +41,9 @@ export async function dropReduced(store: Store, run: RunDoc, { attempt, outcome 
 /** What of a learner's grants and results lies in the part; null = nothing. The very same object where all of it does. */
 function restoreOf(restore: Restore, part: PlanPart): Restore | null {
   if (part.kind === 'except') return part.learners.has(restore.learner) ? null : restore;
-  if (part.kind === 'only' || restore.revoke.length === 0) return restore;
-  return restore.grant.length + restore.purged.length > 0 ? { ...restore, revoke: [] } : null;
+  const { grant, revoke, release = [], purged } = restore;
+  if (part.kind === 'only' || revoke.length + release.length === 0) return restore;
+  return grant.length + purged.length > 0 ? { ...restore, revoke: [], release: [] } : null;
 }
 
 class Reducing {

@@ -492,8 +492,14 @@ export interface StructureImport {
   readonly by: string;
 }
 
-/** Creates many groups and courses at once, parents named by External ID; those that exist keep what they are. */
-export async function importStructure(services: Services, { groups, courses, by }: StructureImport): Promise<void> {
+/**
+ * Creates many groups and courses at once, parents named by External ID; those that exist keep what they are. Gives the
+ * External IDs of the groups that were made: others may make some at the same time.
+ */
+export async function importStructure(
+  services: Services,
+  { groups, courses, by }: StructureImport,
+): Promise<ReadonlySet<ExternalId>> {
   const { store } = services;
   const known = new Map<ExternalId, CourseId>();
   for await (const doc of store.courses.find({})) if (doc.externalId) known.set(doc.externalId, doc._id);
@@ -511,25 +517,35 @@ export async function importStructure(services: Services, { groups, courses, by 
   }
   for (const { _id, externalId } of docs) known.set(externalId as ExternalId, _id);
 
-  const structure = await readStructure(store);
-  const made = groups.filter(({ externalId }) => !structure.byExternalId(externalId));
-  const firstGroup = made.length > 0 ? await reserve(store, 'groups', made.length) : 0;
-  const ids = new Map(made.map(({ externalId }, at) => [externalId, (firstGroup + at) as GroupId]));
-  const idOf = (externalId: ExternalId) => ids.get(externalId) ?? structure.byExternalId(externalId)?.id;
-  const changes = made.map(({ externalId, name, parent, courses: linked = [] }) => {
-    const id = ids.get(externalId) as GroupId;
-    const above = parent && idOf(parent);
-    const after: Group = {
-      id,
-      externalId,
-      name,
-      ...(above && { parent: above }),
-      instructors: [],
-      subenvironments: [],
-      courses: linked.flatMap((course) => known.get(course) ?? []),
-    };
-    return { id, after };
-  });
-  if (changes.length > 0)
-    await changeStructure(services, { by, why: 'groups import', groups: () => changes, option: 'expire' });
+  const isNew = (structure: Structure) => groups.filter(({ externalId }) => !structure.byExternalId(externalId));
+  const wanted = isNew(await readStructure(store));
+  const firstGroup = wanted.length > 0 ? await reserve(store, 'groups', wanted.length) : 0;
+  const ids = new Map(wanted.map(({ externalId }, at) => [externalId, (firstGroup + at) as GroupId]));
+  const changesFrom = (now: Structure): GroupChange[] =>
+    isNew(now).flatMap(({ externalId, name, parent, courses: linked = [] }) => {
+      const id = ids.get(externalId);
+      const above = parent && (now.byExternalId(parent)?.id ?? ids.get(parent));
+      const after = {
+        externalId,
+        name,
+        ...(above && { parent: above }),
+        instructors: [],
+        subenvironments: [],
+        courses: linked.flatMap((course) => known.get(course) ?? []),
+      };
+      // One that was there a moment ago, and is gone, is not made again.
+      return id === undefined ? [] : [{ id, after: { id, ...after } }];
+    });
+  let made: GroupChange[] = [];
+  if (wanted.length > 0) {
+    const change = { by, why: 'groups import', option: 'expire' } as const;
+    await changeStructure(services, {
+      ...change,
+      groups: (now) => {
+        made = changesFrom(now);
+        return made;
+      },
+    });
+  }
+  return new Set(made.flatMap(({ after }) => after?.externalId ?? []));
 }

@@ -213,7 +213,7 @@ export async function scrubAnswers(store: Store, person: Person): Promise<void> 
     status: 410,
     type: 'application/problem+json',
     body: JSON.stringify({
-      type: 'urn:muster:problem:erased',
+      type: 'urn:muster:erased',
       title: 'Gone',
       status: 410,
       detail: 'The answer to this request named a person who was erased since. It was done, and is not done again.',

@@ -1,10 +1,12 @@
-import { asChangeOf } from '../domain/applyChange.ts';
+import { applyChange, asChangeOf } from '../domain/applyChange.ts';
 import type { Change, FieldChange } from '../domain/change.ts';
+import { entitledCourses } from '../domain/entitlement.ts';
 import { NotNow, UsageError } from '../domain/errors.ts';
 import { DEFAULT_LIMITS, guard } from '../domain/guard.ts';
 import { emailKey, type GroupId, type LearnerId, MANUAL, type RunId } from '../domain/ids.ts';
 import type { Learner } from '../domain/learner.ts';
 import { type SettleKind, strongest } from '../domain/settle.ts';
+import type { Structure } from '../domain/structure.ts';
 import { undoChange } from '../domain/undo.ts';
 import { policyOf } from '../settings/feed.ts';
 import { newRunId } from '../store/counters.ts';
@@ -15,6 +17,7 @@ import type { BatchDoc, OvertakenDoc, Restore, RunDoc } from '../store/models.ts
 import { ofRun } from '../store/outbox.ts';
 import { lostSince, moveRun, readRun, supersede } from '../store/runs.ts';
 import type { Services } from '../store/services.ts';
+import type { Store } from '../store/store.ts';
 import { readStructure } from '../store/structure.ts';
 import { finishRun } from './advance.ts';
 import { chunks } from './chunks.ts';
@@ -60,8 +63,15 @@ async function undoable({ store }: Services, id: RunId): Promise<RunDoc> {
   if (!run) throw refuse('does not exist');
   if (run.preview) throw refuse('is a preview');
   if (run.state !== 'completed') throw refuse(`is ${run.state}, not completed`);
-  if (run.kind === 'window') throw refuse('opened and closed windows, as time will again');
+  if (run.kind === 'window' && !(await hasPurged(store, run)))
+    throw refuse('opened and closed windows, as time will again');
   return run;
+}
+
+/** Did it delete results? They are put back also where time has gone on. */
+async function hasPurged(store: Store, { _id }: RunDoc): Promise<boolean> {
+  const filter = { ...ofRun(_id), 'counts.purged': { $gt: 0 } };
+  return (await store.audit.findOne(filter as never, { projection: { _id: 1 } })) !== null;
 }
 
 async function start(services: Services, run: RunDoc, by: string): Promise<void> {
@@ -99,7 +109,7 @@ class Undoing {
   readonly #run: RunDoc;
   readonly #id: RunId;
   readonly #tally: Tally;
-  readonly #restores = new Map<LearnerId, Restore>();
+  readonly #restores = new Map<LearnerId, Required<Restore>>();
   readonly #releases: Release[] = [];
   #batches = 0;
   #changes = 0;
@@ -116,11 +126,10 @@ class Undoing {
   async plan(by: string, approve: boolean): Promise<RunDoc> {
     const { store, clock } = this.#services;
     const structure = await readStructure(store);
-    const isGroup = (group: GroupId) => structure.group(group) !== undefined;
     const instead = await this.#readAudit();
     for await (const batch of store.batches.find({ _id: attemptOf(this.#run) }).sort({ _id: 1 })) {
       const changes = batch.changes.map((change) => actualChange(change, instead));
-      await this.#undoBatch(changes, isGroup);
+      await this.#undoBatch(changes, structure);
     }
     await this.#writeRestores();
     const now = clock.now();
@@ -158,7 +167,10 @@ class Undoing {
       for (const [planned, actual] of entry.instead ?? []) instead.set(planned, actual);
       for (const { learner, events } of entry.events ?? []) {
         for (const { kind, course } of events) {
-          if (kind === 'granted' || kind === 'kept') this.#restore(learner).revoke.push(course);
+          // Of windows, what time has opened and closed is not turned back.
+          if (this.#run.kind === 'window' && kind !== 'purged') continue;
+          if (kind === 'granted') this.#restore(learner).revoke.push(course);
+          else if (kind === 'kept') this.#restore(learner).release.push(course);
           else if (kind === 'revoked') this.#restore(learner).grant.push(course);
           else if (kind === 'purged') this.#restore(learner).purged.push(course);
         }
@@ -167,16 +179,17 @@ class Undoing {
     return instead;
   }
 
-  #restore(learner: LearnerId): Restore {
+  #restore(learner: LearnerId): Required<Restore> {
     let restore = this.#restores.get(learner);
     if (!restore) {
-      restore = { learner, grant: [], revoke: [], purged: [] };
+      restore = { learner, grant: [], revoke: [], release: [], purged: [] };
       this.#restores.set(learner, restore);
     }
     return restore;
   }
 
-  async #undoBatch(changes: readonly Change[], isGroup: (group: GroupId) => boolean): Promise<void> {
+  async #undoBatch(changes: readonly Change[], structure: Structure): Promise<void> {
+    const isGroup = (group: GroupId) => structure.group(group) !== undefined;
     const ids = changes.map(({ learner }) => learner);
     const live = await learnersById(this.#services.store, ids);
     const overtaken: OvertakenDoc[] = [];
@@ -191,8 +204,30 @@ class Undoing {
     const possible = await this.#withoutTakenEmails(undone, overtaken);
     for (const change of possible) this.#tally.add(change, live.get(change.learner));
     const restores = ids.flatMap((id) => this.#restores.get(id) ?? []);
-    for (const { learner } of restores) this.#restores.delete(learner);
+    const back = new Map(possible.map((change) => [change.learner, change]));
+    for (const restore of restores) {
+      this.#restores.delete(restore.learner);
+      this.#keepGrants(restore, live.get(restore.learner), back.get(restore.learner), structure, overtaken);
+    }
     await this.#write(possible, restores, overtaken);
+  }
+
+  /** A grant of `keep` stays where the membership that it stands for does not come back: nothing else would give the course. */
+  #keepGrants(
+    restore: Required<Restore>,
+    live: Learner | undefined,
+    change: Change | undefined,
+    structure: Structure,
+    overtaken: OvertakenDoc[],
+  ): void {
+    if (restore.release.length === 0 || !live) return;
+    const { memberships } = change ? applyChange(live, change) : live;
+    const given = entitledCourses(memberships, structure, this.#services.clock.now());
+    const why = 'no group gives the course, so the direct grant stays';
+    for (const course of restore.release) {
+      if (!given.has(course)) overtaken.push({ learner: live.id, course, why });
+    }
+    restore.release = restore.release.filter((course) => given.has(course));
   }
 
   /** An old address that somebody else has by now stays with them, unless this undo takes it from them. */
@@ -241,7 +276,7 @@ class Undoing {
     return batch?.changes[0]?.fields.find(({ field }) => field === 'email');
   }
 
-  async #write(changes: Change[], restores: readonly Restore[], overtaken: OvertakenDoc[]): Promise<void> {
+  async #write(changes: Change[], restores: readonly Required<Restore>[], overtaken: OvertakenDoc[]): Promise<void> {
     const { store } = this.#services;
     const kept = await this.#stillKept(restores, overtaken);
     this.#overtaken += overtaken.length;
@@ -259,19 +294,25 @@ class Undoing {
     await store.batches.insertOne(batch);
   }
 
-  /** What is left to put back; purged results that are gone for good are told. */
-  async #stillKept(restores: readonly Restore[], overtaken: OvertakenDoc[]): Promise<Restore[]> {
+  /** What is left to put back; purged results that are gone for good are told, and those that newer ones stand in for. */
+  async #stillKept(restores: readonly Required<Restore>[], overtaken: OvertakenDoc[]): Promise<Restore[]> {
     const { store } = this.#services;
     const left: Restore[] = [];
     for (const restore of restores) {
       const { learner } = restore;
       const ids = restore.purged.map((course) => ({ learner, course, run: this.#run._id }));
       const docs = ids.length > 0 ? await store.purged.find({ _id: { $in: ids } }).toArray() : [];
-      const purged = docs.map(({ _id }) => _id.course);
+      const results = docs.flatMap(({ _id, progress }) => (progress ? [{ learner, course: _id.course }] : []));
+      const newer = results.length > 0 ? await store.progress.find({ _id: { $in: results } }).toArray() : [];
+      const overtook = new Set(newer.map(({ _id }) => _id.course));
+      const kept = new Set(docs.map(({ _id }) => _id.course));
       for (const course of restore.purged) {
-        if (!purged.includes(course)) overtaken.push({ learner, course, why: 'its results are gone for good' });
+        if (!kept.has(course)) overtaken.push({ learner, course, why: 'its results are gone for good' });
+        else if (overtook.has(course)) overtaken.push({ learner, course, why: 'there are newer results, which stay' });
       }
-      if (purged.length + restore.grant.length + restore.revoke.length > 0) left.push({ ...restore, purged });
+      const purged = restore.purged.filter((course) => kept.has(course) && !overtook.has(course));
+      const { grant, revoke, release } = restore;
+      if (purged.length + grant.length + revoke.length + release.length > 0) left.push({ ...restore, purged });
     }
     return left;
   }

@@ -21,7 +21,7 @@ export interface PlannedRestores {
 
 /**
  * Turns a change of structure back, as far as the groups are still what it made of them (R25). Purged results are put
- * back also where the groups are not; direct grants of `keep` stay then, since nothing else may give the course.
+ * back also where the groups are not; direct grants of `keep` stay where no group gives the course again.
  */
 export async function undoStructure(
   services: Services,

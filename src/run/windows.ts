@@ -11,12 +11,12 @@ import { waiting } from './start.ts';
 
 /**
  * Opens and closes the windows whose time has come (R5), as a run of its own, by the jobs that settle everything else,
- * and gives the number of learners concerned. Without queues, or while Redis is away, it is done here. Level-triggered: windows missed while nothing ran are found by the next call, and of
+ * and gives the number of learners concerned. Without queues, or while Redis is away or does not answer, it is done here. Level-triggered: windows missed while nothing ran are found by the next call, and of
  * several calls at once one makes the run. While an earlier one is still being settled, nothing is added to it.
  */
 export async function settleDueWindows(services: Services, queues?: Queues): Promise<number> {
   const { store } = services;
-  const jobs = queues?.redis.status === 'ready' ? queues : undefined;
+  const jobs = queues?.redis.status === 'ready' && !queues.doubtful ? queues : undefined;
   const due = await dueNow(services);
   if ((await store.subscriptions.findOne(due, { projection: { _id: 1 } })) === null) return 0;
   // Read before it is looked whether a run is unfinished: one that begins after that has another turn.

@@ -1,4 +1,5 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { NotFound, UsageError } from '../domain/errors.ts';
 import { type Role, SCOPES } from '../domain/role.ts';
 import { audited } from './audited.ts';
@@ -37,15 +38,8 @@ export async function addKey(
   const owner = user === undefined ? undefined : await readUser(store, user);
   if (owner === null)
     throw new NotFound(`There is no user ${user}; nothing was changed. \`muster users list\` lists them.`);
-  const unknown = scopes.find((scope) => !SCOPES.includes(scope));
-  if (unknown !== undefined)
-    throw new UsageError(`${unknown} is no scope; nothing was changed. Scopes: ${SCOPES.join(', ')}.`);
-  if (scopes.length === 0)
-    throw new UsageError(
-      'A key needs a scope; nothing was changed. `read` allows to read everything that its role sees.',
-    );
-  if (expiresAt && expiresAt <= clock.now())
-    throw new UsageError('A key that is over already opens nothing; nothing was changed. Give a later date.');
+  refuseScopes(scopes);
+  if (expiresAt) refuseOver(expiresAt, clock.now());
   const secret = newToken();
   const key: KeyDoc = {
     _id: `k${randomBytes(6).toString('hex')}`,
@@ -76,6 +70,62 @@ function shown({ name, role, user, scopes, expiresAt }: KeyDoc) {
   return { name, ...(role && { role }), ...(user !== undefined && { user }), scopes, ...(expiresAt && { expiresAt }) };
 }
 
+export interface KeyEdit {
+  readonly scopes?: readonly string[];
+  /** null: it may be used without end. */
+  readonly expiresAt?: Date | null;
+}
+
+/** Changes what a key may do, and until when; named by its id or name. What it asks next is judged by that. */
+export async function editKey(
+  services: Services,
+  text: string,
+  { scopes, expiresAt }: KeyEdit,
+  by: string,
+): Promise<KeyDoc> {
+  const { store, clock } = services;
+  if (scopes) refuseScopes(scopes);
+  if (expiresAt) refuseOver(expiresAt, clock.now());
+  return audited(services, { step: 'access', by, why: 'keys edit' }, async (session) => {
+    const before = await store.keys.findOne(keyNamed(text), { session });
+    if (!before) throw missing(text);
+    const after = await store.keys.findOneAndUpdate(
+      { _id: before._id },
+      {
+        ...((scopes || expiresAt) && {
+          $set: { ...(scopes && { scopes: [...new Set(scopes)] }), ...(expiresAt && { expiresAt }) },
+        }),
+        ...(expiresAt === null && { $unset: { expiresAt: '' } }),
+      },
+      { returnDocument: 'after', session },
+    );
+    const key = after as KeyDoc;
+    const detail = { key: key._id, before: shown(before), after: shown(key) };
+    return { result: key, detail: isDeepStrictEqual(detail.before, detail.after) ? null : detail };
+  });
+}
+
+const keyNamed = (text: string) => ({ $or: [{ _id: text }, { name: text }], revokedAt: { $exists: false } });
+
+function missing(text: string): NotFound {
+  return new NotFound(`There is no key ${text}; nothing was changed. \`muster keys list\` lists them.`);
+}
+
+function refuseScopes(scopes: readonly string[]): void {
+  const unknown = scopes.find((scope) => !SCOPES.includes(scope));
+  if (unknown !== undefined)
+    throw new UsageError(`${unknown} is no scope; nothing was changed. Scopes: ${SCOPES.join(', ')}.`);
+  if (scopes.length === 0)
+    throw new UsageError(
+      'A key needs a scope; nothing was changed. `read` allows to read everything that its role sees.',
+    );
+}
+
+function refuseOver(expiresAt: Date, now: Date): void {
+  if (expiresAt <= now)
+    throw new UsageError('A key that is over already opens nothing; nothing was changed. Give a later date.');
+}
+
 export function listKeys(store: Store): Promise<KeyDoc[]> {
   return store.keys.find().sort({ name: 1 }).toArray();
 }
@@ -85,11 +135,11 @@ export async function revokeKey(services: Services, text: string, by: string): P
   const { store, clock } = services;
   return audited(services, { step: 'access', by, why: 'keys revoke' }, async (session) => {
     const key = await store.keys.findOneAndUpdate(
-      { $or: [{ _id: text }, { name: text }], revokedAt: { $exists: false } },
+      keyNamed(text),
       { $set: { revokedAt: clock.now() } },
       { returnDocument: 'after', session },
     );
-    if (!key) throw new NotFound(`There is no key ${text}; nothing was changed. \`muster keys list\` lists them.`);
+    if (!key) throw missing(text);
     return { result: key, detail: { key: key._id, before: shown(key), after: null } };
   });
 }

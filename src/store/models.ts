@@ -200,6 +200,8 @@ export interface Restore {
   /** Direct grants to make, and to take back. */
   grant: CourseId[];
   revoke: CourseId[];
+  /** Those that a `keep` made: taken back where a group gives the course again, and not otherwise. */
+  release?: CourseId[];
   /** Purged results of these courses, as far as they are still kept. */
   purged: CourseId[];
 }
@@ -253,6 +255,8 @@ export interface Delivery {
   /** Tries that failed. */
   tries: { at: Date; message: string }[];
   deliveredAt?: Date;
+  /** Addresses that the mail server refused, while it took the mail for others. */
+  refused?: number;
   /** When it was delivered or given up; kept for a while after that. */
   endedAt?: Date;
 }
@@ -638,6 +642,7 @@ function schemas() {
       nextAt: Date,
       tries: [Mixed],
       deliveredAt: Date,
+      refused: Number,
       endedAt: Date,
     },
     { ...options, collection: 'notifications' },
@@ -669,6 +674,7 @@ function schemas() {
       nextAt: Date,
       tries: [Mixed],
       linked: Boolean,
+      refused: Number,
       deliveredAt: Date,
       endedAt: Date,
     },

@@ -4,7 +4,7 @@ import type { Session, Store } from './store.ts';
 
 /**
  * Puts purged results and subscriptions of a run back, as `expired`: what settling finds then, it reactivates where
- * something gives the course. Results that were made since stay instead of those put back.
+ * something gives the course. Results that were made since stay, and what was purged is kept on as long as it is kept anyway.
  */
 export async function restorePurged(
   store: Store,
@@ -17,11 +17,12 @@ export async function restorePurged(
   for (const { _id, subscription, progress } of await store.purged.find({ _id: { $in: ids } }, { session }).toArray()) {
     const { learner, course } = _id;
     if (progress) {
-      await store.progress.updateOne(
+      const { upsertedCount } = await store.progress.updateOne(
         { _id: { learner, course } },
         { $setOnInsert: progress },
         { session, upsert: true },
       );
+      if (upsertedCount === 0) continue;
     }
     if (subscription) {
       const held = await store.subscriptions.findOne({ _id: learner }, { session });

@@ -24,7 +24,10 @@ export async function logIn(
 ): Promise<(OpenSession & { token: string }) | undefined> {
   const user = await readUser(services.store, login);
   const right = await checkPassword(password, user?.password);
-  return user && right ? openSession(services, user, { method: 'password', before }) : undefined;
+  if (!user || !right) return undefined;
+  // Checking takes its time: access may have been taken away meanwhile, or the password changed.
+  const now = await readUser(services.store, login);
+  return now && now.password === user.password ? openSession(services, now, { method: 'password', before }) : undefined;
 }
 
 /** How somebody has proved who he is. */

@@ -57,6 +57,7 @@ export async function addUser(
       const before = await store.users.findOne({ _id }, { session });
       if (before && (!before.revokedAt || identity)) throw exists;
       user.subenvironments = await madeSubenvironments(store, user.subenvironments, { session });
+      if (before) await endAccess(services, _id, session);
       await store.users.replaceOne({ _id }, user, { upsert: true, session });
       return { result: user, detail: { user: _id, before: null, after: shown(user) } };
     });
@@ -76,9 +77,13 @@ function userOf(
     throw new UsageError("A login name has 1 to 100 letters, digits and . _ @ + ' -; nothing was changed.");
   }
   if (role !== 'reseller' && subenvironments.length > 0) {
-    throw new UsageError('Subenvironments are for resellers alone; nothing was changed.');
+    throw forResellers();
   }
   return { _id, name: name.trim(), role, subenvironments: [...subenvironments], createdAt: clock.now(), createdBy: by };
+}
+
+function forResellers(): UsageError {
+  return new UsageError('Subenvironments are for resellers alone; nothing was changed.');
 }
 
 export interface UserEdit {
@@ -104,6 +109,7 @@ export async function editUser(
     const user = await existing(store, login, session);
     if (asRead && !isDeepStrictEqual(shown(user), shown(asRead))) throw new ChangedMeanwhile('user');
     const next = { ...shown(user), ...set };
+    if (next.role !== 'reseller' && set.subenvironments && set.subenvironments.length > 0) throw forResellers();
     const known = user.subenvironments;
     const given = next.role === 'reseller' ? next.subenvironments : [];
     const after = { ...next, subenvironments: await madeSubenvironments(store, given, { known, session }) };
@@ -138,14 +144,19 @@ export async function revokeUser(services: Services, login: string, by: string):
     const now = clock.now();
     await store.users.updateOne({ _id }, { $set: { revokedAt: now }, $unset: { password: '' } }, { session });
     if (user.role === 'administrator') await refuseLast(store, _id, session);
-    await store.sessions.deleteMany({ user: _id }, { session });
-    await store.links.deleteMany({ user: _id }, { session });
-    const mine = { user: _id, revokedAt: { $exists: false } };
-    const keys = await store.keys.find(mine, { session, projection: { name: 1 } }).toArray();
-    await store.keys.updateMany(mine, { $set: { revokedAt: now } }, { session });
-    const detail = { user: _id, before: shown(user), after: null, keys: keys.map(({ name }) => name) };
-    return { result: undefined, detail };
+    const keys = await endAccess(services, _id, session);
+    return { result: undefined, detail: { user: _id, before: shown(user), after: null, keys } };
   });
+}
+
+/** Ends sessions, links and keys of a user, and gives the names of the keys. */
+async function endAccess({ store, clock }: Services, user: string, session: Session): Promise<string[]> {
+  await store.sessions.deleteMany({ user }, { session });
+  await store.links.deleteMany({ user }, { session });
+  const theirs = { user, revokedAt: { $exists: false } };
+  const keys = await store.keys.find(theirs, { session, projection: { name: 1 } }).toArray();
+  await store.keys.updateMany(theirs, { $set: { revokedAt: clock.now() } }, { session });
+  return keys.map(({ name }) => name);
 }
 
 /** Somebody must remain who may do everything. */

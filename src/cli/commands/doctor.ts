@@ -5,8 +5,8 @@ import type { Command } from 'commander';
 import { MusterError } from '../../domain/errors.ts';
 import type { Examination } from '../../http/context.ts';
 import { type FeedView, viewFeeds } from '../../run/views/feedView.ts';
-import { type Env, readEnv } from '../../settings/env.ts';
-import { settingsOf } from '../../store/feeds.ts';
+import { messages } from '../../run/views/messagesView.ts';
+import { readEnv } from '../../settings/env.ts';
 import type { Services } from '../../store/services.ts';
 import type { Store } from '../../store/store.ts';
 import type { Cli } from '../cli.ts';
@@ -53,7 +53,7 @@ export async function examine(cli: Cli): Promise<Examination> {
       ...(await mongo(store, env.MONGODB_URI === undefined)),
       await clock(store),
       ...(await feeds(services)),
-      ...(await messages(services, env)),
+      ...(await messages(services, env.SMTP_URL !== undefined)),
     ];
   });
   await look('Redis', async () => [await redis(cli)]);
@@ -130,48 +130,6 @@ function feedRemedy(name: string, lastRun: FeedView['lastRun'], quarantined: boo
   if (lastRun?.state === 'failed') return `Look why: muster runs show ${lastRun.run}`;
   if (lastRun?.state === 'held') return `Look at it, then approve or reject it: muster runs show ${lastRun.run}`;
   return undefined;
-}
-
-/** Whether people hear of what happens to feeds. */
-async function messages({ store }: Services, { SMTP_URL }: Env): Promise<Finding[]> {
-  const name = 'messages';
-  const wanted = (await store.feeds.find({ origin: { $ne: 'one-off' } }).toArray()).flatMap((doc) => {
-    const { notify } = settingsOf(doc);
-    return notify ? [{ feed: doc._id, notify }] : [];
-  });
-  if (wanted.length === 0) return [{ name, ok: true, found: 'no feed asks for any (`notify`)' }];
-  const findings: Finding[] = [];
-  const unmailed = SMTP_URL === undefined ? wanted.find(({ notify }) => notify.email) : undefined;
-  const late = await store.notifications.countDocuments({
-    'tries.0': { $exists: true },
-    deliveredAt: { $exists: false },
-  });
-  if (unmailed) {
-    findings.push({
-      name,
-      ok: false,
-      found: `feed ${unmailed.feed} asks for mail, and SMTP_URL is not set`,
-      remedy: 'Set SMTP_URL to the server that takes mail.',
-    });
-  }
-  if (late > 0) {
-    const [last] = await store.notifications
-      .find({ 'tries.0': { $exists: true }, deliveredAt: { $exists: false } })
-      .sort({ createdAt: -1 })
-      .limit(1)
-      .toArray();
-    const left = last?.nextAt ? 'They are' : 'The last one was given up; others are';
-    const found = `${late} could not be delivered; the last of feed ${last?.feed} by ${last?.channel}: ${last?.tries.at(-1)?.message}`;
-    findings.push({
-      name,
-      ok: false,
-      found,
-      remedy: `See that the receiver can be reached. ${left} tried again by themselves.`,
-    });
-  }
-  return findings.length > 0
-    ? findings
-    : [{ name, ok: true, found: `${wanted.length} feeds ask for them, none waits` }];
 }
 
 async function redis(cli: Cli): Promise<Finding> {

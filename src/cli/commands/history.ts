@@ -4,7 +4,7 @@ import type { Cli } from '../cli.ts';
 import { type JsonOption, printsFacts } from '../options.ts';
 import { learnerOf } from '../references.ts';
 import { printable } from '../table.ts';
-import { membershipLine } from './runs.ts';
+import { membershipLine, subscriptionLine } from './runs.ts';
 
 /** `learners history`: a learner's timeline. */
 export function addHistory(learners: Command, cli: Cli): void {
@@ -42,9 +42,7 @@ function entryText({
     ...fields.map(({ field, before, after }) => `  ${field}: ${before ?? 'none'} → ${after ?? 'none'}`),
     ...memberships.map((one) => `  ${membershipLine(one)}`),
     ...structure.map((line) => `  ${line}`),
-    ...subscriptions.map(({ course, event, through }) =>
-      through.length > 0 ? `  ${course}: ${event}, ${through.join(', ')} still gives it` : `  ${course}: ${event}`,
-    ),
+    ...subscriptions.map((one) => `  ${subscriptionLine(one)}`),
   ];
   return lines.map(printable).join('\n');
 }

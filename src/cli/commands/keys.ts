@@ -1,7 +1,8 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { UsageError } from '../../domain/errors.ts';
 import { type Role, SCOPES } from '../../domain/role.ts';
 import { viewKey } from '../../http/views.ts';
-import { addKey, listKeys, revokeKey } from '../../store/keys.ts';
+import { addKey, editKey, listKeys, revokeKey } from '../../store/keys.ts';
 import type { Cli } from '../cli.ts';
 import { type JsonOption, printsFacts } from '../options.ts';
 import { table } from '../table.ts';
@@ -11,6 +12,11 @@ interface KeyOptions extends JsonOption {
   readonly user?: string;
   readonly scope: string[];
   readonly expires?: Date;
+}
+
+interface EditOptions extends JsonOption {
+  readonly scope?: string[];
+  readonly expires?: Date | null;
 }
 
 export function addKeys(program: Command, cli: Cli): void {
@@ -44,6 +50,16 @@ export function addKeys(program: Command, cli: Cli): void {
   );
   printsFacts(
     keys
+      .command('edit <key>')
+      .description('changes what a key may do, and until when')
+      .option('--scope <scope...>', 'what it may do, in place of what it might before')
+      .option('--expires <date>', 'until when it may be used, e.g. 2027-01-31; never: without end', dateOrNever)
+      .action((text: string, options: EditOptions) => edit(cli, text, options)),
+    'muster keys edit nightly --scope runs:write --expires 2027-01-31',
+    'muster keys edit nightly --expires never',
+  );
+  printsFacts(
+    keys
       .command('revoke <key>')
       .description('ends a key')
       .action(async (text: string, { json }: JsonOption) => {
@@ -69,6 +85,19 @@ async function add(cli: Cli, name: string, { json, role, user, scope, expires }:
     { ...viewKey(key), token },
     () => `${token}\nIt is shown this once. Send it as: Authorization: Bearer ${token.slice(0, 12)}…`,
   );
+}
+
+async function edit(cli: Cli, text: string, { json, scope, expires }: EditOptions): Promise<void> {
+  if (!scope && expires === undefined) {
+    throw new UsageError('Nothing to change was named; nothing was changed. Give --scope or --expires.');
+  }
+  const set = { ...(scope && { scopes: scope }), ...(expires !== undefined && { expiresAt: expires }) };
+  const key = viewKey(await editKey((await cli.open()).services, text, set, cli.by));
+  cli.out.show(json, key, () => keysText([key]));
+}
+
+function dateOrNever(text: string): Date | null {
+  return text === 'never' ? null : date(text);
 }
 
 function date(text: string): Date {

@@ -47,7 +47,9 @@ export function addQueue(program: Command, cli: Cli): void {
   printsFacts(
     queue
       .command('discard <id...>')
-      .description('gives operations up; their feed looks at those learners again in its next run')
+      .description(
+        'gives operations up: a change is looked at again in the next run of its feed; courses that one was to bring in line stay as they are until `muster verify --repair`',
+      )
       .requiredOption('--reason <text>', 'why, for the audit')
       .action((ids: string[], { json, reason }: JsonOption & { reason: string }) => discard(cli, ids, reason, json)),
     'muster queue discard r12-1000001-17 --reason "the same person as 104711"',

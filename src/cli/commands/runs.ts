@@ -2,14 +2,14 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { UsageError } from '../../domain/errors.ts';
 import type { PlanPart } from '../../domain/planPart.ts';
 import { RUN_STATES, type RunState } from '../../domain/run.ts';
-import { approveRun, cancelRun, planAgain, rejectRun, StalePlan } from '../../run/approval.ts';
+import { approveOrPlanAgain, cancelRun, rejectRun } from '../../run/approval.ts';
 import { type ChangeView, changesOf, type WindowView } from '../../run/views/changesView.ts';
-import { rejectedFile, rejectedRows } from '../../run/views/rejectedView.ts';
+import { refuseForgotten, rejectedFile, rejectedRows } from '../../run/views/rejectedView.ts';
 import { runSummary } from '../../run/views/runView.ts';
 import { latestRuns } from '../../store/runs.ts';
 import type { Store } from '../../store/store.ts';
 import type { Cli } from '../cli.ts';
-import { drive, showReport, showRun } from '../driving.ts';
+import { driveOn, showReport, showRun } from '../driving.ts';
 import { type JsonOption, printsFacts, wholeNumber } from '../options.ts';
 import { feedOf, learnersOf, runOf } from '../references.ts';
 import { printable, table } from '../table.ts';
@@ -137,15 +137,21 @@ async function changes(cli: Cli, id: string, json: boolean | undefined): Promise
 }
 
 function changeLines(change: ChangeView): string[] {
-  const { id, externalId, created, fields, memberships, rows, restored, overtaken } = change;
+  const { id, externalId, created, fields, memberships, subscriptions, rows, restored, overtaken } = change;
   const where = rows.length > 0 ? `  (row ${rows.join(', ')})` : '';
   return [
     `${externalId ?? id}${created ? '  new' : ''}${where}`,
     ...fields.map(({ field, before, after }) => `  ${field}: ${before ?? 'none'} → ${after ?? 'none'}`),
     ...memberships.map((one) => `  ${membershipLine(one)}`),
+    ...subscriptions.map((one) => `  ${subscriptionLine(one)}`),
     ...restored.map((line) => `  ${line}`),
     ...overtaken.map((line) => `  stays as it is, ${line}`),
   ];
+}
+
+/** `safety: expired`. */
+export function subscriptionLine({ course, event, through }: ChangeView['subscriptions'][number]): string {
+  return through.length > 0 ? `${course}: ${event}, ${through.join(', ')} still gives it` : `${course}: ${event}`;
 }
 
 /** `+ sector-a (hr)`. */
@@ -167,6 +173,7 @@ function windowsText(windows: readonly WindowView[]): string {
 async function rejected(cli: Cli, id: string, json: boolean | undefined): Promise<void> {
   const { services, store } = await cli.open();
   const run = await runOf(store, id);
+  refuseForgotten(run);
   if (json) {
     const rows = rejectedRows(services, run);
     return cli.out.list(json, withoutBytes(rows), () => '');
@@ -194,13 +201,10 @@ async function approve(cli: Cli, id: string, options: ApproveOptions): Promise<v
   const { services, store } = await cli.open();
   const { _id } = await runOf(store, id);
   const part = await partOf(store, options);
-  const approved = await approveRun(services, _id, cli.by, part).catch(async (error: unknown) => {
-    const again = error instanceof StalePlan ? await planAgain(services, _id, cli.by) : undefined;
-    if (!again) throw error;
-    cli.out.say(`What run ${id} was planned from has changed since; it is planned again as run ${again._id}.`);
-    return again;
-  });
-  await showRun(cli, await drive(cli, approved), options);
+  const approved = await approveOrPlanAgain(services, _id, cli.by, part);
+  if (approved._id !== _id)
+    cli.out.say(`What run ${id} was planned from has changed since; it is planned again as run ${approved._id}.`);
+  await showRun(cli, await driveOn(cli, approved), options);
 }
 
 async function partOf(store: Store, { withoutRemovals, only, except }: ApproveOptions): Promise<PlanPart | undefined> {

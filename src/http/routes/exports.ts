@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { audit, auditWithoutAccess, exported, groups, learners, subscriptions } from '../../run/views/exportTables.ts';
 import type { App } from '../app.ts';
 import type { HttpContext } from '../context.ts';
-import { ADMINISTRATORS, hasScope, may, OPERATORS } from '../principal.ts';
+import { may, OPERATORS, seesUsers } from '../principal.ts';
 import { PROBLEMS } from '../shapes/common.ts';
 
 const TYPES = { ndjson: 'application/x-ndjson', csv: 'text/csv' } as const;
@@ -13,6 +13,7 @@ export function exportRoutes(app: App, context: HttpContext): void {
   app.get(
     '/exports/:kind',
     {
+      exposeHeadRoute: false,
       config: may('read', 'exports', OPERATORS),
       schema: {
         tags: ['exports'],
@@ -26,13 +27,11 @@ export function exportRoutes(app: App, context: HttpContext): void {
       },
     },
     async ({ params: { kind }, query: { format }, principal }, reply) => {
-      const { access: users } = may('read', 'users', ADMINISTRATORS);
-      const seesAccess = users.roles.includes(principal.role) && hasScope(principal, users);
       const lines = {
         learners: () => exported(learners, format, context),
         groups: () => exported(groups, format, context),
         subscriptions: () => exported(subscriptions, format, context),
-        audit: () => exported(seesAccess ? audit : auditWithoutAccess, format, context),
+        audit: () => exported(seesUsers(principal) ? audit : auditWithoutAccess, format, context),
       }[kind]();
       reply.type(TYPES[format]).header('content-disposition', `attachment; filename="${kind}.${format}"`);
       return reply.send(Readable.from(inChunks(lines)) as never);

@@ -3,7 +3,6 @@ import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'nod
 import { z } from 'zod';
 import { NotFound, UsageError } from '../../domain/errors.ts';
 import { locate } from '../../feed/sources/file.ts';
-import { withPatience } from '../../queue/patience.ts';
 import { deleteFeed } from '../../run/deleteFeed.ts';
 import { enqueueImport } from '../../run/enqueue.ts';
 import { releaseFeed } from '../../run/releaseFeed.ts';
@@ -20,7 +19,7 @@ import type { HttpContext } from '../context.ts';
 import { Paging, pageIn, pageOf } from '../cursors.ts';
 import { contentMatch, tagContent } from '../etags.ts';
 import { may, OPERATORS } from '../principal.ts';
-import { HttpProblem } from '../problems.ts';
+import { HttpProblem, pointerOf } from '../problems.ts';
 import { Nothing, PROBLEMS } from '../shapes/common.ts';
 import { Feed, FeedCheck, FeedSampleShape, FeedText, FeedWithText, RunStart } from '../shapes/feeds.ts';
 import { RunReport } from '../shapes/runs.ts';
@@ -205,7 +204,7 @@ export function feedRoutes(app: App, context: HttpContext): void {
         throw error;
       });
       // Where Redis cannot be reached the workers' sweep finds the run.
-      await withPatience(enqueueImport(context.queues, run)).catch(() => undefined);
+      await enqueueImport(context.queues, run).catch(() => undefined);
       reply.code(202).header('location', `/api/v1/runs/${run._id}`);
       return reportOf(store, run);
     },
@@ -224,10 +223,12 @@ function startOf(fields: Readonly<Record<string, string>> | undefined, body: unk
     : (body ?? {});
   const parsed = RunStart.safeParse(given);
   if (parsed.success) return parsed.data;
+  const errors = parsed.error.issues.map(({ path, message }) => ({ pointer: pointerOf(path), detail: message }));
   throw new HttpProblem(
     400,
     'invalid',
     'A run is started with `preview` and `approve` (true or false), and with nothing else. Nothing was run.',
+    { errors },
   );
 }
 
@@ -238,23 +239,29 @@ async function feedOf({ store }: HttpContext, name: string): Promise<FeedDoc> {
 }
 
 /**
- * Feeds made by the API read files below the working directory (none whose path has a part that begins with a dot) or below
- * MUSTER_DATA/inbox, links followed: who may make feeds may not read all of the disk with them.
+ * Feeds made by the API read files below the working directory (none whose path has a part that begins with a dot, nor what
+ * Muster has there itself) or below MUSTER_DATA/inbox, links followed: who may make feeds may not read all of the disk with them.
  */
 async function refuseOutside({ base, uploads }: HttpContext, { source }: FeedSettings): Promise<void> {
   if (source.kind !== 'file' && source.kind !== 'directory') return;
   const path = resolve(base, source.path);
-  const roots = [base, resolve(uploads, '..', 'inbox')];
-  const [realPath, ...realRoots] = await Promise.all([path, ...roots].map(followed));
-  const isBelow = (one: string, root: string) => {
-    const rest = relative(root, one);
-    return rest !== '' && !isAbsolute(rest) && !rest.split(sep).some((part) => part.startsWith('.'));
-  };
-  const isInside = roots.some((root) => isBelow(path, root)) && realRoots.some((root) => isBelow(realPath ?? '', root));
-  if (isInside) return;
+  const data = resolve(uploads, '..');
+  const inbox = join(data, 'inbox');
+  const mayRead = (one: string, [top, its, own, inOwn]: readonly string[]) =>
+    isBelow(inOwn as string, one) ||
+    (isBelow(top as string, one) && ![its, own].some((root) => one === root || isBelow(root as string, one)));
+  const places = [base, join(base, 'config'), data, inbox];
+  const [realPath, ...realPlaces] = await Promise.all([path, ...places].map(followed));
+  if (mayRead(path, places) && mayRead(realPath as string, realPlaces)) return;
   throw new UsageError(
     `The feed's source ${source.path} lies outside of the directories that feeds of the API may read; nothing was changed. Put the files below the working directory or below MUSTER_DATA/inbox, or the feed into config/feeds.`,
   );
+}
+
+/** Does it lie below, and no part of the way there begin with a dot? */
+function isBelow(root: string, path: string): boolean {
+  const rest = relative(root, path);
+  return rest !== '' && !isAbsolute(rest) && !rest.split(sep).some((part) => part.startsWith('.'));
 }
 
 /** The path with links followed, as far as it exists. */

@@ -93,7 +93,8 @@ export function queueRoutes(app: App, context: HttpContext): void {
       config: write,
       schema: {
         tags,
-        summary: 'Gives operations up; their feed looks at those learners again in its next run',
+        summary:
+          'Gives operations up: a change is looked at again in the next run of its feed; courses that one was to bring in line stay as they are until a check repairs them',
         body: Discard,
         response: { 200: Discarded, ...PROBLEMS },
       },

@@ -156,6 +156,7 @@ export function reportRoutes(app: App, context: HttpContext): void {
   app.get(
     '/reports/:report/rows',
     {
+      exposeHeadRoute: false,
       config: read,
       schema: {
         tags,

@@ -4,12 +4,12 @@ import { NotFound } from '../../domain/errors.ts';
 import type { LearnerId, RunId } from '../../domain/ids.ts';
 import type { PlanPart } from '../../domain/planPart.ts';
 import { withPatience } from '../../queue/patience.ts';
-import { approveRun, cancelRun, planAgain, rejectRun, StalePlan } from '../../run/approval.ts';
+import { approveOrPlanAgain, cancelRun, rejectRun } from '../../run/approval.ts';
 import { enqueueRun } from '../../run/enqueue.ts';
 import { reportOf } from '../../run/report.ts';
 import { undoRun } from '../../run/undo.ts';
 import { changesOf } from '../../run/views/changesView.ts';
-import { rejectedFile, rejectedRows } from '../../run/views/rejectedView.ts';
+import { refuseForgotten, rejectedFile, rejectedRows } from '../../run/views/rejectedView.ts';
 import { runSummary } from '../../run/views/runView.ts';
 import type { RunDoc } from '../../store/models.ts';
 import { readRun } from '../../store/runs.ts';
@@ -102,6 +102,7 @@ export function runRoutes(app: App, context: HttpContext): void {
     },
     async ({ params }, reply) => {
       const run = await runOf(context, params.run);
+      refuseForgotten(run);
       reply.header('content-disposition', `attachment; filename="rejected-${run._id}.csv"`);
       return reply.type('text/csv').send(Readable.from(rejectedFile(context, run)) as never);
     },
@@ -119,12 +120,18 @@ export function runRoutes(app: App, context: HttpContext): void {
         response: { 200: pageOf(RejectedRowShape), ...PROBLEMS },
       },
     },
-    async ({ params, query }) => pageFrom(rejectedRows(context, await runOf(context, params.run)), query),
+    async ({ params, query }) => {
+      const run = await runOf(context, params.run);
+      refuseForgotten(run);
+      return pageFrom(rejectedRows(context, run), query);
+    },
   );
 
   app.get(
     '/runs/:run/events',
     {
+      // Nothing ends a stream of which nobody takes the body.
+      exposeHeadRoute: false,
       config: read,
       schema: {
         tags,
@@ -144,7 +151,7 @@ export function runRoutes(app: App, context: HttpContext): void {
         tags,
         summary: 'Applies a held plan as it was shown, whole or in part',
         description:
-          'Where what the plan was made from has changed since, it is planned and guarded anew: the answer is then the report of the new run, which `location` names.',
+          'Where what the plan was made from has changed since, it is planned and guarded anew: the answer is then the report of the new run, which `location` names. A part of such a plan is refused with `stale-plan`.',
         params,
         body: Approval.nullish(),
         response: { 202: RunReport, ...PROBLEMS },
@@ -153,11 +160,7 @@ export function runRoutes(app: App, context: HttpContext): void {
     async ({ params, body, principal }, reply) => {
       const { _id } = await runOf(context, params.run);
       const part = body ? await partOf(context, body, await sightOf(context, principal)) : undefined;
-      const run = await approveRun(context, _id, principal.by, part).catch(async (error: unknown) => {
-        const again = error instanceof StalePlan ? await planAgain(context, _id, principal.by) : undefined;
-        if (!again) throw error;
-        return again;
-      });
+      const run = await approveOrPlanAgain(context, _id, principal.by, part);
       // Where Redis cannot be reached the workers' relay finds the batches.
       await withPatience(enqueueRun(store, context.queues, run._id)).catch(() => undefined);
       reply.code(202).header('location', `/api/v1/runs/${run._id}`);

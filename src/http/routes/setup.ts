@@ -29,15 +29,27 @@ input, button { padding: .5rem; margin: .25rem 0 1rem; }
 `;
 
 const SCRIPT = `const form = document.querySelector('form');
+const button = document.querySelector('button');
 const status = document.querySelector('[role=status]');
-form.addEventListener('submit', async (event) => {
-  event.preventDefault();
-  const { login, password } = Object.fromEntries(new FormData(form));
+async function set({ login, password }) {
   const body = JSON.stringify({ token: location.hash.slice(1), password, ...(login && { login }) });
   const answer = await fetch('/api/v1/password', { method: 'POST', headers: { 'content-type': 'application/json' }, body });
   const said = await answer.json();
   status.textContent = answer.ok ? 'The password is set, and you are logged in as ' + said.login + '.' : said.detail;
   if (answer.ok) history.replaceState(null, '', '/setup');
+  return answer.ok;
+}
+form.addEventListener('submit', async (event) => {
+  event.preventDefault();
+  // The link serves once: a second click must not ask again.
+  button.disabled = true;
+  status.textContent = '';
+  try {
+    button.disabled = await set(Object.fromEntries(new FormData(form)));
+  } catch {
+    status.textContent = 'Muster cannot be reached just now. Try again.';
+    button.disabled = false;
+  }
 });
 `;
 

@@ -5,12 +5,14 @@ import {
   deleteSubenvironment,
   listSubenvironments,
   readSubenvironment,
+  type SubenvironmentView,
   setAccess,
 } from '../../run/subenvironments.ts';
 import type { App } from '../app.ts';
+import { refuseWithoutScope } from '../authenticate.ts';
 import type { HttpContext } from '../context.ts';
 import { Paging, pageIn, pageOf } from '../cursors.ts';
-import { ADMINISTRATORS, may } from '../principal.ts';
+import { ADMINISTRATORS, may, type Principal, seesUsers } from '../principal.ts';
 import { list, PROBLEMS, Reference } from '../shapes/common.ts';
 import { Login } from '../shapes/users.ts';
 import { groupIn, sightOf } from '../sight.ts';
@@ -32,6 +34,12 @@ const Subenvironment = z.object({
 const Groups = z.strictObject({ groups: z.array(Reference).min(1).max(1000) });
 const Users = z.strictObject({ users: z.array(Login).min(1).max(1000) });
 
+/** Who may not read users sees none of their names. */
+const shownTo =
+  (principal: Principal) =>
+  (view: SubenvironmentView): SubenvironmentView =>
+    seesUsers(principal) ? view : { ...view, users: [], createdBy: null };
+
 export function subenvironmentRoutes(app: App, context: HttpContext): void {
   const response = { 200: Subenvironment, ...PROBLEMS };
 
@@ -46,7 +54,8 @@ export function subenvironmentRoutes(app: App, context: HttpContext): void {
         response: { 200: pageOf(Subenvironment), ...PROBLEMS },
       },
     },
-    async ({ query }) => pageIn(await listSubenvironments(context), query, ({ name }) => name),
+    async ({ query, principal }) =>
+      pageIn((await listSubenvironments(context)).map(shownTo(principal)), query, ({ name }) => name),
   );
   app.post(
     '/subenvironments',
@@ -70,7 +79,7 @@ export function subenvironmentRoutes(app: App, context: HttpContext): void {
   app.get(
     '/subenvironments/:subenvironment',
     { config: read, schema: { tags, summary: 'Its groups, its courses and who has access to it', params, response } },
-    ({ params }) => readSubenvironment(context, params.subenvironment),
+    async ({ params, principal }) => shownTo(principal)(await readSubenvironment(context, params.subenvironment)),
   );
   app.delete(
     '/subenvironments/:subenvironment',
@@ -79,11 +88,16 @@ export function subenvironmentRoutes(app: App, context: HttpContext): void {
       schema: {
         tags,
         summary: 'Deletes it: groups are unlinked, its courses are in none, resellers lose it. Answers what was in it',
+        description: 'A key needs the scope `users:write` as well.',
         params,
         response,
       },
     },
-    ({ params, principal }) => deleteSubenvironment(context, { name: params.subenvironment, by: principal.by }),
+    ({ params, principal }) => {
+      // Users lose it with that.
+      refuseWithoutScope(principal, access.access);
+      return deleteSubenvironment(context, { name: params.subenvironment, by: principal.by });
+    },
   );
   for (const [verb, linked, summary] of [
     ['link', true, 'Links groups to it'],
@@ -97,7 +111,7 @@ export function subenvironmentRoutes(app: App, context: HttpContext): void {
         const sight = await sightOf(context, principal);
         const groups = body.groups.map((text) => groupIn(sight, text).id);
         await setSubenvironment(context, { groups, name, linked, by: principal.by });
-        return readSubenvironment(context, name);
+        return shownTo(principal)(await readSubenvironment(context, name));
       },
     );
   }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { NotFound } from '../../domain/errors.ts';
-import { addKey, listKeys, revokeKey } from '../../store/keys.ts';
+import { addKey, editKey, listKeys, revokeKey } from '../../store/keys.ts';
 import type { UserDoc } from '../../store/models.ts';
 import { addUser, editUser, linkFor, listUsers, readUser, revokeUser } from '../../store/users.ts';
 import type { App } from '../app.ts';
@@ -9,7 +9,16 @@ import { Paging, pageIn, pageOf } from '../cursors.ts';
 import { contentMatch, tagContent } from '../etags.ts';
 import { ADMINISTRATORS, may } from '../principal.ts';
 import { Nothing, PROBLEMS } from '../shapes/common.ts';
-import { Key, KeyWithToken, NewKeyShape, NewUserShape, User, UserEditShape, UserWithLink } from '../shapes/users.ts';
+import {
+  Key,
+  KeyEditShape,
+  KeyWithToken,
+  NewKeyShape,
+  NewUserShape,
+  User,
+  UserEditShape,
+  UserWithLink,
+} from '../shapes/users.ts';
 import { viewKey, viewUser } from '../views.ts';
 
 const read = may('read', 'users', ADMINISTRATORS);
@@ -168,6 +177,26 @@ export function keyRoutes(app: App, context: HttpContext): void {
     },
   );
 
+  const params = z.object({ key: z.string().max(200) });
+  app.patch(
+    '/keys/:key',
+    {
+      config: write,
+      schema: {
+        tags,
+        summary: 'Changes what an API key may do, and until when',
+        params,
+        body: KeyEditShape,
+        response: { 200: Key, ...PROBLEMS },
+      },
+    },
+    async ({ params, body: { scopes, expiresAt }, principal }) => {
+      const until = typeof expiresAt === 'string' ? new Date(expiresAt) : expiresAt;
+      const set = { ...(scopes && { scopes }), ...(until !== undefined && { expiresAt: until }) };
+      return viewKey(await editKey(context, params.key, set, principal.by));
+    },
+  );
+
   app.delete(
     '/keys/:key',
     {
@@ -175,7 +204,7 @@ export function keyRoutes(app: App, context: HttpContext): void {
       schema: {
         tags,
         summary: 'Ends an API key',
-        params: z.object({ key: z.string().max(200) }),
+        params,
         response: { 204: Nothing, ...PROBLEMS },
       },
     },

@@ -90,6 +90,7 @@ export const RunChange = z.object({
   memberships: list(
     z.object({ group: z.string(), source: z.string(), before: Windows, after: Windows, courses: text }),
   ),
+  subscriptions: list(z.object({ course: z.string(), event: z.string(), through: list(z.string()) })),
   rows: list(number),
   restored: list(z.string()),
   overtaken: list(z.string()),

@@ -68,14 +68,19 @@ export const Key = z.object({
 });
 /** The key itself: shown once. */
 export const KeyWithToken = Key.extend({ token: z.string() });
+const Scopes = z
+  .array(z.enum(SCOPES as [string, ...string[]]))
+  .min(1)
+  .max(30);
+export const KeyEditShape = z.strictObject({
+  scopes: Scopes.optional(),
+  /** null: it may be used without end. */
+  expiresAt: z.iso.datetime().nullable().optional(),
+});
 export const NewKeyShape = z.strictObject({
   name: z.string().trim().min(1).max(60),
   role: z.enum(['administrator', 'operator']).optional(),
   user: Login.optional(),
-  scopes: z
-    .array(z.enum(SCOPES as [string, ...string[]]))
-    .min(1)
-    .max(30)
-    .default(['read']),
+  scopes: Scopes.default(['read']),
   expiresAt: z.iso.datetime().optional(),
 });

@@ -35,8 +35,11 @@ const counted = (status: string): Field => ({
   },
   needs: 'held',
 });
-/** A figure of a run: of what its plan came to, or of a change by hand. */
-const figure = (path: string): Field => ({ value: { $ifNull: [`$run.outcome.${path}`, `$run.report.${path}`] } });
+/** A figure of what a run read, or has done: a plan that was not applied has done nothing. */
+const read = (path: string): Field => ({ value: { $ifNull: [`$run.outcome.${path}`, `$run.report.${path}`] } });
+const figure = (path: string): Field => ({
+  value: { $cond: [{ $eq: ['$run.state', 'completed'] }, read(path).value, null] },
+});
 
 const PERSON: Readonly<Record<string, Field>> = {
   learner: { value: key('learner') },
@@ -128,8 +131,8 @@ const FIELDS: Readonly<Record<Subject, (now: Date) => Readonly<Record<string, Fi
     startedAt: { value: '$run.startedAt' },
     finishedAt: { value: '$run.finishedAt' },
     seconds: { value: { $divide: [{ $subtract: ['$run.finishedAt', '$run.startedAt'] }, 1000] } },
-    read: figure('rows.read'),
-    rejected: figure('rows.rejected'),
+    read: read('rows.read'),
+    rejected: read('rows.rejected'),
     created: figure('learners.created'),
     updated: figure('learners.updated'),
     deactivated: figure('learners.deactivated'),

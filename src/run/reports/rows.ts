@@ -1,3 +1,4 @@
+import { UsageError } from '../../domain/errors.ts';
 import type { GroupId } from '../../domain/ids.ts';
 import { columnsOf, type ReportSettings } from '../../settings/report.ts';
 import { type Column, columnOf, readFigure } from '../../settings/reportColumns.ts';
@@ -40,6 +41,10 @@ export function runReport(
   sight: Sight,
   { within, limit }: RunReportOptions = {},
 ): Table {
+  if (within !== undefined && report.what === 'runs')
+    throw new UsageError(
+      `Report ${report.name} is about runs, which are in no group; it was not run. Leave the group out.`,
+    );
   const now = clock.now();
   const { from, stages, collated } = queryOf(report, scopeOf(report, sight, within), sight, now);
   if (limit !== undefined) stages.push({ $limit: limit });

@@ -33,11 +33,14 @@ export function mayChange({ owner }: ReportDoc, viewer: Viewer): boolean {
   return seesAll(viewer.role) || owner === viewer.owner;
 }
 
-/** Whether the report is there for one (R29): his own, one that is shared with his role, and all to those who see everything. */
+/**
+ * Whether the report is there for one (R29): his own, one that is shared with his role, and all to those who see everything.
+ * Those about runs are there for the last alone, whoever saved them.
+ */
 function isThere(report: ReportDoc, viewer: Viewer): boolean {
-  if (mayChange(report, viewer)) return true;
   const { sharedWith, what } = report.settings;
-  return what !== 'runs' && sharedWith.some((role) => role === viewer.role);
+  if (what === 'runs' && !seesAll(viewer.role)) return false;
+  return mayChange(report, viewer) || sharedWith.some((role) => role === viewer.role);
 }
 
 /** The reports that are there for one, by name. */

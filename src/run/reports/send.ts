@@ -100,7 +100,7 @@ async function send(
   const table = runReport(services, settings, sight);
   const content = await upTo(largest, written(table, format), stopping);
   const address = `${telling.url}/api/v1/reports/${id}/rows?format=${format}`;
-  await sendMail(
+  const refused = await sendMail(
     telling,
     {
       id: `report-${id}-${due.getTime()}`,
@@ -113,7 +113,7 @@ async function send(
     },
     stopping,
   );
-  return { linked: content === undefined };
+  return { linked: content === undefined, refused };
 }
 
 /** Everything, or undefined where it is more than so many bytes; it is then read no further. */

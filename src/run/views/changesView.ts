@@ -1,11 +1,12 @@
-import type { FieldChange, MembershipChange } from '../../domain/change.ts';
-import type { CourseId, GroupId, LearnerId } from '../../domain/ids.ts';
+import type { FieldChange, MembershipChange, SubscriptionEvent } from '../../domain/change.ts';
+import type { CourseId, GroupId, LearnerId, RunId } from '../../domain/ids.ts';
 import type { Learner, Window } from '../../domain/learner.ts';
 import type { Course, Structure } from '../../domain/structure.ts';
 import { learnersById } from '../../store/learners.ts';
 import type { OvertakenDoc, Restore, RunDoc } from '../../store/models.ts';
 import { ofRun } from '../../store/outbox.ts';
 import type { Services } from '../../store/services.ts';
+import type { Store } from '../../store/store.ts';
 import { readCourses, readStructure } from '../../store/structure.ts';
 import type { Outcome } from '../outcome.ts';
 import { keyIn, keyOf } from './key.ts';
@@ -26,6 +27,8 @@ export interface ChangeView {
     /** What becomes of the courses, where the membership ends. */
     readonly courses: string | null;
   }[];
+  /** What became of courses, as far as the run was applied; `through`: groups for whose sake a purge was not done. */
+  readonly subscriptions: readonly SubscriptionView[];
   /** Rows of the file that say so. */
   readonly rows: readonly number[];
   /** Of an undo: grants and results that it puts back or takes back. */
@@ -34,12 +37,18 @@ export interface ChangeView {
   readonly overtaken: readonly string[];
 }
 
+export interface SubscriptionView {
+  readonly course: string;
+  readonly event: string;
+  readonly through: readonly string[];
+}
+
 export interface WindowView {
   readonly validFrom: Date | null;
   readonly validUntil: Date | null;
 }
 
-/** Every change of a run's plan, in its order. */
+/** Every change of a run's plan, in its order; behind them, what became of the courses of learners of whom no batch speaks. */
 export async function* changesOf({ store }: Services, run: RunDoc): AsyncGenerator<ChangeView> {
   const structure = await readStructure(store);
   const made = new Map(
@@ -47,11 +56,14 @@ export async function* changesOf({ store }: Services, run: RunDoc): AsyncGenerat
   );
   const nameOf = (id: GroupId) => groupName(structure, made, id);
   const attempt = { $gte: run.attempt * 1_000_000, $lt: (run.attempt + 1) * 1_000_000 };
-  const courses = run.undoes ? await readCourses(store) : new Map<CourseId, Course>();
+  const courses = await readCourses(store);
+  const view = (event: SubscriptionEvent) => viewEvent(event, nameOf, courses);
   for await (const batch of store.batches.find({ ...ofRun(run._id), '_id.batch': attempt }).sort({ _id: 1 })) {
     const { changes, restores = [], overtaken = [] } = batch;
     const changed = new Map(changes.map((change) => [change.learner, change]));
-    const ids = [...new Set([...changed.keys(), ...[...restores, ...overtaken].map(({ learner }) => learner)])];
+    const events = await eventsOf(store, run._id, { from: batch._id.batch, until: batch._id.batch + 1 });
+    const others = [...restores, ...overtaken].map(({ learner }) => learner);
+    const ids = [...new Set([...changed.keys(), ...others, ...events.keys()])];
     const learners = await learnersById(store, ids);
     for (const id of ids) {
       const { create, fields = [], memberships = [], rows = [] } = changed.get(id) ?? {};
@@ -60,18 +72,59 @@ export async function* changesOf({ store }: Services, run: RunDoc): AsyncGenerat
         created: create !== undefined,
         fields: create ? fieldsOf(create) : fields.map(viewField),
         memberships: memberships.map((one) => viewMembership(one, nameOf)),
+        subscriptions: (events.get(id) ?? []).map(view),
         rows,
         restored: restores.filter(({ learner }) => learner === id).flatMap((one) => viewRestore(one, courses)),
         overtaken: overtaken.filter(({ learner }) => learner === id).map((one) => viewOvertaken(one, nameOf, courses)),
       };
     }
   }
+  // Grants of `keep` that a change of structure made beforehand.
+  const events = await eventsOf(store, run._id, { from: 1, until: 1_000_000 });
+  const learners = await learnersById(store, [...events.keys()]);
+  for (const [id, some] of events)
+    yield { ...whoIs(id, learners.get(id), undefined), ...NOTHING, subscriptions: some.map(view) };
 }
 
-function viewRestore({ grant, revoke, purged }: Restore, courses: ReadonlyMap<CourseId, Course>): string[] {
+const NOTHING = { created: false, fields: [], memberships: [], rows: [], restored: [], overtaken: [] };
+
+/** Of batches of these numbers, what the audit has of each learner's courses. */
+async function eventsOf(
+  store: Store,
+  run: RunId,
+  { from, until }: { from: number; until: number },
+): Promise<Map<LearnerId, SubscriptionEvent[]>> {
+  const _id = { $gte: { run, batch: from }, $lt: { run, batch: until } };
+  const events = new Map<LearnerId, SubscriptionEvent[]>();
+  for (const entry of await store.audit.find({ _id, events: { $exists: true } } as never).toArray()) {
+    for (const { learner, events: some } of entry.events ?? [])
+      events.set(learner, [...(events.get(learner) ?? []), ...some]);
+  }
+  return events;
+}
+
+export function viewEvent(
+  event: SubscriptionEvent,
+  nameOf: (id: GroupId) => string,
+  courses: ReadonlyMap<CourseId, Course>,
+): SubscriptionView {
+  return {
+    course: keyIn(courses, event.course),
+    event: event.kind,
+    through: event.kind === 'purge-skipped' ? event.through.map(nameOf) : [],
+  };
+}
+
+function viewRestore(
+  { grant, revoke, release = [], purged }: Restore,
+  courses: ReadonlyMap<CourseId, Course>,
+): string[] {
   return [
     ...grant.map((course) => `${keyIn(courses, course)}: direct grant made again`),
     ...revoke.map((course) => `${keyIn(courses, course)}: direct grant taken back`),
+    ...release.map(
+      (course) => `${keyIn(courses, course)}: direct grant of keep taken back where a group gives the course`,
+    ),
     ...purged.map((course) => `${keyIn(courses, course)}: purged results put back`),
   ];
 }

@@ -5,7 +5,7 @@ import type { AuditDoc, RunDoc } from '../../store/models.ts';
 import type { Services } from '../../store/services.ts';
 import { readCourses, readStructure } from '../../store/structure.ts';
 import { learnerEvents, type StructureDetail } from '../history.ts';
-import { type ChangeView, fieldsOf, viewField, viewMembership } from './changesView.ts';
+import { type ChangeView, fieldsOf, viewEvent, viewField, viewMembership } from './changesView.ts';
 import { keyIn, keyOf } from './key.ts';
 
 /** One step in a learner's life: when, by whom, why, and what changed. */
@@ -47,11 +47,7 @@ export async function historyOf({ store }: Services, learner: LearnerId): Promis
       fields: change?.create ? fieldsOf(change.create) : (change?.fields ?? []).map(viewField),
       memberships: (change?.memberships ?? []).map((one) => viewMembership(one, nameOf)),
       rows: change?.rows ?? [],
-      subscriptions: events.map((event) => ({
-        course: keyIn(courses, event.course),
-        event: event.kind,
-        through: event.kind === 'purge-skipped' ? event.through.map(nameOf) : [],
-      })),
+      subscriptions: events.map((event) => viewEvent(event, nameOf, courses)),
       structure: events.length > 0 ? await structureOf(store, _id.run, structure, courses) : [],
     });
   }

@@ -24,6 +24,7 @@ export async function previewStructure(
 ): Promise<EndingPreview> {
   const before = await readStructure(store);
   const after = changed(before, change);
+  const deleted = new Set(before.below(group).filter((id) => !after.group(id)));
   const courses = new Set<CourseId>();
   let learners = 0;
   let results = 0;
@@ -33,15 +34,15 @@ export async function previewStructure(
     for (const learner of live.values()) {
       const now = clock.now();
       const kept = entitledCourses(learner.memberships, after, now);
-      const ending = [...entitledCourses(learner.memberships, before, now)].filter(
-        (course) =>
-          !kept.has(course) && !held.get(learner.id)?.items.some((item) => item.course === course && item.direct),
-      );
+      const goes = (course: CourseId) =>
+        !kept.has(course) && !held.get(learner.id)?.items.some((item) => item.course === course && item.direct);
+      const ending = [...entitledCourses(learner.memberships, before, now)].filter(goes);
       if (ending.length > 0) learners += 1;
-      for (const course of ending) {
-        courses.add(course);
-        lost.push({ learner: learner.id, course });
-      }
+      for (const course of ending) courses.add(course);
+      // Of a group that is deleted, members lose the results of what it gave them at any time.
+      const mine = learner.memberships.filter((one) => deleted.has(one.group));
+      const given = mine.flatMap((one) => before.courses(one.group)).filter(goes);
+      for (const course of new Set([...ending, ...given])) lost.push({ learner: learner.id, course });
     }
     if (lost.length > 0) results += await store.progress.countDocuments({ _id: { $in: lost } });
   }

@@ -1,9 +1,18 @@
+import { NotFound } from '../../domain/errors.ts';
 import { type RejectedLayout, type RejectedRow, writeRejected } from '../../feed/rejected.ts';
 import type { RunDoc } from '../../store/models.ts';
 import type { Services } from '../../store/services.ts';
+import type { Outcome } from '../outcome.ts';
 
 /** Rows kept back at a time. */
 const CHUNK = 1_000;
+
+/** @throws {NotFound} where the run had rejected rows that are kept no more. */
+export function refuseForgotten(run: RunDoc): void {
+  const { rows } = (run.outcome ?? {}) as Partial<Outcome>;
+  if (!rows?.rejected || storedLayout(run)) return;
+  throw new NotFound(`The rejected rows of run ${run._id} are kept no more (REJECTED_RETENTION_DAYS).`);
+}
 
 /** A run's rejected rows in the order of the file. */
 export async function* rejectedRows({ store }: Services, run: RunDoc): AsyncGenerator<RejectedRow> {

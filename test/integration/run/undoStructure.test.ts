@@ -167,8 +167,8 @@ describe('R25: what a change of structure did to the courses of its members', ()
     expect(await muster.subscriptions(name())).toEqual([`c-${count}: active`]);
     const stored = (await readRun(muster.store, undone.run)) as RunDoc;
     const told: unknown[] = [];
-    for await (const change of changesOf(muster.context, stored)) told.push(change.overtaken);
-    expect(told).toEqual([[`c-${count}: its results are gone for good`]]);
+    for await (const change of changesOf(muster.context, stored)) told.push(...change.overtaken);
+    expect(told).toEqual([`c-${count}: its results are gone for good`]);
   });
 
   test('direct grants that `keep` made are taken back, and made again by undoing that', async () => {
