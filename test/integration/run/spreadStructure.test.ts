@@ -1,13 +1,15 @@
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { ChangedMeanwhile } from '../../../src/domain/errors.ts';
-import type { CourseId, GroupId } from '../../../src/domain/ids.ts';
+import type { CourseId, ExternalId, GroupId } from '../../../src/domain/ids.ts';
 import { digest } from '../../../src/run/digest.ts';
+import { grantCourse, revokeCourse } from '../../../src/run/grants.ts';
 import { drainRun } from '../../../src/run/manual.ts';
 import { removeMembers } from '../../../src/run/memberships.ts';
-import { editGroup, linkCourses, spreadStructure, unlinkCourses } from '../../../src/run/structureChange.ts';
+import { editGroup, linkCourses, moveGroup, spreadStructure, unlinkCourses } from '../../../src/run/structureChange.ts';
 import { sweep } from '../../../src/run/sweep.ts';
 import { undoRun } from '../../../src/run/undo.ts';
 import { verify } from '../../../src/run/verify.ts';
+import { memberIds } from '../../../src/store/learners.ts';
 import type { RunDoc } from '../../../src/store/models.ts';
 import { readRun } from '../../../src/store/runs.ts';
 import type { Services } from '../../../src/store/services.ts';
@@ -80,6 +82,37 @@ describe('R2 R25: direct grants of `keep` that were made for a change of structu
     },
   );
 
+  test('R6: stay where the change is asked for again before they are taken back: it counts on them', async () => {
+    await expect(unlink(dying(muster, CHANGE))).rejects.toThrow('killed');
+    const { _id } = (await muster.store.runs.findOne({ keeping: { $exists: true } })) as RunDoc;
+    const { run } = await unlink(muster.context);
+    muster.clock.forward(61_000);
+    await sweep(muster.context, muster.queues);
+    await drainRun(muster.context, _id);
+    expect(await readRun(muster.store, _id)).toMatchObject({ state: 'failed' });
+    expect(await granted()).toBe(MEMBERS);
+    const active = { items: { $elemMatch: { course, status: 'active' } } };
+    expect(await muster.store.subscriptions.countDocuments(active as never)).toBe(MEMBERS);
+    await linkCourses(muster.context, { group, courses: [course], by });
+    await drainRun(muster.context, run);
+    const learners = await memberIds(muster.store, [group]);
+    await revokeCourse(muster.context, { course, learners, option: 'expire', by });
+    expect(await digest(muster.store)).toBe(before);
+  });
+
+  test('R28: what waited for its settlement when they were made stands in the audit', async () => {
+    const learner = await muster.learner('p1');
+    await muster.store.subscriptions.deleteOne({ _id: learner });
+    const { run } = await unlink(muster.context);
+    const entries = await muster.store.audit.find({ '_id.run': run, learners: learner } as never).toArray();
+    expect(entries.map(({ _id, counts }) => [_id.step, counts])).toEqual([
+      ['keep-before', { subscribed: 1 }],
+      ['keep', { kept: 1_000 }],
+    ]);
+    await undoRun(muster.context, { run, by });
+    expect(await digest(muster.store)).toBe(before);
+  });
+
   test('are never made where the group is another than the one that was read', async () => {
     const read = await revision();
     await rename('Alone');
@@ -137,5 +170,37 @@ test('R10 R24: nobody is missed where the members of a change are cut into batch
   expect(await readRun(muster.store, run._id)).toMatchObject({ state: 'completed', batches: 3 });
   const held = await muster.store.subscriptions.countDocuments({ 'items.course': courses[0] as never });
   expect(held).toBe(MEMBERS - 1);
+  expect((await verify(muster.context, { repair: false })).drift).toEqual([]);
+});
+
+test('R2: of a move with `keep` that was not made, nobody has what the new place would have given', async () => {
+  await muster.structure({
+    courses: ['lost', 'gained'].map((id) => ({ externalId: id as ExternalId, name: id })),
+    groups: [
+      { externalId: 'from' as ExternalId, name: 'From', courses: ['lost' as ExternalId] },
+      { externalId: 'to' as ExternalId, name: 'To', courses: ['gained' as ExternalId] },
+    ],
+  });
+  const move = async (services: Services, to: string, courses: 'keep' | 'expire') =>
+    moveGroup(services, { group, parent: await muster.group(to), courses, by });
+  await move(muster.context, 'from', 'expire');
+  // What this one would lose is there by hand as well: no grant is made of it.
+  await grantCourse(muster.context, {
+    course: await muster.course('lost'),
+    learners: [await muster.learner('p2')],
+    by,
+  });
+  await expect(move(dying(muster, 3), 'to', 'keep')).rejects.toThrow('killed');
+  const { _id } = (await muster.store.runs.findOne({ keeping: { $exists: true } })) as RunDoc;
+  expect(await muster.subscriptions('p2')).toContain('gained: active');
+  muster.clock.forward(61_000);
+  await sweep(muster.context, muster.queues);
+  await drainRun(muster.context, _id);
+  for (const [n, lost] of [
+    [2, 'lost: active*'],
+    [3, 'lost: active'],
+  ] as const) {
+    expect(await muster.subscriptions(`p${n}`)).toEqual(expect.arrayContaining(['gained: expired', lost]));
+  }
   expect((await verify(muster.context, { repair: false })).drift).toEqual([]);
 });

@@ -8,7 +8,7 @@ import { drainRun } from '../../../src/run/manual.ts';
 import { addMembers, editLearner, removeMembers } from '../../../src/run/memberships.ts';
 import { recordProgress } from '../../../src/run/progress.ts';
 import { type RunReport, reportOf } from '../../../src/run/report.ts';
-import { createGroup, linkCourses } from '../../../src/run/structureChange.ts';
+import { createGroup, deleteGroup, linkCourses } from '../../../src/run/structureChange.ts';
 import { sweep } from '../../../src/run/sweep.ts';
 import { endAbandonedUndos, undoRun } from '../../../src/run/undo.ts';
 import { verify } from '../../../src/run/verify.ts';
@@ -296,6 +296,39 @@ describe('R25: a change by hand', () => {
     await undo(run);
     expect(await digest(muster.store)).toBe(before);
     expect(await muster.store.purged.countDocuments({ '_id.run': run })).toBe(0);
+    await isWhole();
+  });
+
+  test('R6: a grant of keep stays where the group is there no more, and is told: nothing else would give the course', async () => {
+    await load('1,lone');
+    const learners = [await muster.learner(id(1))];
+    const group = await createGroup(muster.context, { name: 'Soon gone', by });
+    await linkCourses(muster.context, { group, courses: [await muster.course('sales')], by });
+    await addMembers(muster.context, { group, learners, by });
+    const { run } = await removeMembers(muster.context, { group, learners, courses: 'keep', by });
+    await deleteGroup(muster.context, { group, courses: 'keep', by });
+    expect(await undo(run)).toMatchObject({ state: 'completed', problems: [{ code: 'overtaken', count: 2 }] });
+    expect(await muster.subscriptions(id(1))).toEqual(['sales: active*']);
+    await isWhole();
+  });
+
+  test('R11: of a purge, results that were made since stay, and those before are kept on', async () => {
+    await load('1,lone');
+    const learner = await muster.learner(id(1));
+    const [group, course] = [await muster.group('sector-b'), await muster.course('sales')];
+    const join = () => addMembers(muster.context, { group, learners: [learner], by });
+    await join();
+    await recordProgress(muster.context, { learner, course, completion: 100 });
+    const { run } = await removeMembers(muster.context, { group, learners: [learner], courses: 'purge', by });
+    await join();
+    await recordProgress(muster.context, { learner, course, completion: 5 });
+    const made = await undoRun(muster.context, { run, by });
+    await drainRun(muster.context, made._id);
+    const { overtaken } = (await muster.store.batches.findOne({ '_id.run': made._id } as never)) ?? {};
+    expect(overtaken).toContainEqual({ learner, course, why: 'there are newer results, which stay' });
+    expect(await muster.store.progress.findOne({ _id: { learner, course } })).toMatchObject({ completion: 5 });
+    const _id = { learner, course, run };
+    expect(await muster.store.purged.findOne({ _id })).toMatchObject({ progress: { completion: 100 } });
     await isWhole();
   });
 
