@@ -194,9 +194,16 @@ export function onBrokenRequest({ code }: Error & { code?: string }, socket: Soc
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
 }
 
-/** `FST_ERR_CTP_INVALID_MEDIA_TYPE` → `ctp-invalid-media-type`; those of docs/errors.md have the name that they have there. */
+/** Those that docs/errors.md names; others have the name that fastify gives them. */
+const CODES: ReadonlyMap<string | undefined, string> = new Map([
+  ['FST_ERR_CTP_BODY_TOO_LARGE', 'too-large'],
+  ['FST_ERR_CTP_INVALID_MEDIA_TYPE', 'unsupported-media-type'],
+]);
+
+/** `FST_ERR_CTP_INVALID_CONTENT_LENGTH` → `ctp-invalid-content-length`. */
 export function codeOf({ code }: { readonly code?: string }): string {
-  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return 'too-large';
+  const named = CODES.get(code);
+  if (named !== undefined) return named;
   return (code ?? 'bad-request')
     .toLowerCase()
     .replace(/^fst_(err_)?/, '')

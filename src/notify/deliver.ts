@@ -36,7 +36,7 @@ async function send(
   const message = one.message as Message;
   const doc = await readFeedDoc(store, feed);
   const notify = doc ? settingsOf(doc).notify : undefined;
-  const link = `${telling.url}/runs/${run}`;
+  const link = `${telling.url}/api/v1/runs/${run}`;
   if (channel === 'email' && notify?.email) {
     return { refused: await sendMail(telling, { id: _id, to: notify.email, ...mailOf(message, link) }, stopping) };
   }

@@ -45,7 +45,7 @@ export function messageOf(event: NotifyEvent, timestamp: Date, figures: Figures)
   return { type: `${ABOUT_FEEDS.has(event) ? 'feed' : 'run'}.${event}`, timestamp, data: { event, ...figures } };
 }
 
-/** A message as an e-mail. `link`: of the run, in the console. */
+/** A message as an e-mail. `link`: of the report of the run. */
 export function mailOf({ data }: Message, link: string): { subject: string; text: string } {
   const { event, run, feed, rows, learners, memberships, breaches, problems, error, setAside } = data;
   const lines = [

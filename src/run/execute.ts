@@ -240,10 +240,11 @@ async function readAndPlan(services: Services, run: RunDoc, file: SourceFile): P
  */
 async function readNight(
   { store, log }: Services,
-  { _id, applied }: FeedDoc,
+  feed: FeedDoc,
   comparable: boolean,
   input: Omit<ReadInput, 'known'>,
 ): Promise<{ reading: Reading; candidates: Iterable<LearnerId> }> {
+  const { applied } = feed;
   // A delta feed names its leavers.
   if (input.policy.mode !== 'full')
     return { reading: await readClaims({ ...input, known: undefined }), candidates: [] };
@@ -256,9 +257,8 @@ async function readNight(
     }
     if (reading) log.warn('two rows of the feed have one hash; every row is read');
   }
-  const known = applied && (await addNamed(store, applied, all));
-  const reading = await readClaims({ ...input, known: undefined });
-  return { reading, candidates: known ? all : await learnersHeldBy(store, _id) };
+  await addNamed(store, feed, all);
+  return { reading: await readClaims({ ...input, known: undefined }), candidates: all };
 }
 
 /** Undefined where the table of the last applied run is not there. */
@@ -271,12 +271,14 @@ async function readByTable(
   return known && readClaims({ ...input, known });
 }
 
-/** Adds those whom the last applied run named; false where its table is not there. The table itself is let go: reading needs the room. */
-async function addNamed(store: Store, applied: Applied, learners: LearnerSet): Promise<boolean> {
-  const table = await loadTable(store, applied);
-  if (!table) return false;
-  for (let at = 0; at < table.rows; at += 1) learners.add(table.learner(at) as LearnerId);
-  return true;
+/**
+ * Adds those whom the last applied run named, or, where its table is not there, whom the feed holds. The table itself is
+ * let go: reading needs the room.
+ */
+async function addNamed(store: Store, { _id, applied }: FeedDoc, learners: LearnerSet): Promise<void> {
+  const table = applied && (await loadTable(store, applied));
+  if (!table) for await (const id of learnersHeldBy(store, _id)) learners.add(id);
+  else for (let at = 0; at < table.rows; at += 1) learners.add(table.learner(at) as LearnerId);
 }
 
 /** A reader that was taken for dead, or whose run was cancelled, wakes with a plan that nobody waits for. */
@@ -458,11 +460,17 @@ function packRows(
   writer: RowTableWriter,
   mark: (learner: LearnerId) => void,
 ): void {
-  for (let at = from; at < to; at += 1) {
-    const learner = rowMap.learner(at);
-    if (learner === 0) continue;
-    if (lookAgain.has(learner)) mark(learner);
-    else writer.add(rowMap.low(at), rowMap.high(at), learner, rowMap.flags(at));
+  for (let at = from; at < to; ) {
+    const end = at + rowMap.together(at, to - at);
+    let first = at;
+    for (; at < end; at += 1) {
+      const learner = rowMap.learner(at);
+      if (learner !== 0 && !lookAgain.has(learner)) continue;
+      if (at > first) rowMap.addTo(writer, first, at - first);
+      if (learner !== 0) mark(learner);
+      first = at + 1;
+    }
+    if (end > first) rowMap.addTo(writer, first, end - first);
   }
 }
 

@@ -102,8 +102,7 @@ export function readClaims(input: ReadInput): Promise<Reading> {
 
 class Claiming {
   readonly #in: Omit<ReadInput, 'known'>;
-  /** Let go when reading is done: what is read lives as long as the plan is made, and this is 16 bytes a row. */
-  #known: RowTable | undefined;
+  readonly #known: RowTable | undefined;
   readonly #rejections: Rejections;
   readonly #groups: GroupsToMake;
   /** All rows so far, by learner; only those to be gathered where there is a crowd. */
@@ -150,7 +149,6 @@ class Claiming {
     const newGroups = await this.#groups.withIds(this.#in.newGroupIds);
     const groupIds = new Map([...newGroups].map(([id, group]) => [group.externalId, id]));
     const claims = this.#unite(groupIds);
-    this.#known = undefined;
     return {
       sha256,
       rows: { read: this.#read, repeated: this.#repeated },
@@ -180,19 +178,19 @@ class Claiming {
       if (this.#rowMap.length === 0) {
         this.#first = firstRow;
         const about = Math.ceil((rows.count * reader.bytes * 1.1) / Math.max(1, rows.end[rows.count - 1] ?? 1));
-        this.#rowMap = new RowMap(about);
+        this.#rowMap = new RowMap(about, this.#known);
         // Where every row is new and there are too many, none is held first.
         if (!matcher && about > this.#most) this.#crowd = new Crowd(about);
       }
-      const first = this.#rowMap.append(rows);
       if (matches.length < rows.count) matches = new Int32Array(rows.count * 2);
       if (matcher) matcher.match(rows, matches);
       else matches.fill(NEW_ROW, 0, rows.count);
+      this.#rowMap.append(rows, matches);
       const fresh: number[] = [];
       for (let at = 0; at < rows.count; at += 1) {
         const match = matches[at] as number;
         if (match >= 0) {
-          this.#recognise(first + at, match);
+          this.#repeated += (this.#known as RowTable).flags(match) & REPEATED;
           knownRows += 1;
         } else if (rows.start[at] === rows.end[at]) continue;
         else if (match === IN_DOUBT) doubtful.add(rows, at, firstRow + at);
@@ -216,21 +214,14 @@ class Claiming {
     matcher.settle(rows, matches);
     const fresh: number[] = [];
     for (const [at, match] of matches.entries()) {
-      if (match >= 0) this.#recognise((numbers[at] as number) - this.#first, match);
-      else fresh.push(at);
+      if (match < 0) fresh.push(at);
+      else {
+        this.#rowMap.recognise((numbers[at] as number) - this.#first, match);
+        this.#repeated += (this.#known as RowTable).flags(match) & REPEATED;
+      }
     }
     for (const some of chunks(fresh, AT_ONCE)) await this.#readNew(rows, some, numbers);
     return rows.count - fresh.length;
-  }
-
-  /** A row of the file is this one of the table. */
-  #recognise(place: number, match: number): void {
-    const known = this.#known as RowTable;
-    const flags = known.flags(match);
-    this.#rowMap.assign(place, known.learner(match) as LearnerId);
-    if (flags === 0) return;
-    this.#rowMap.setFlags(place, flags);
-    this.#repeated += flags & REPEATED;
   }
 
   async #readNew(rows: Rows, indexes: readonly number[], numbers: number | Uint32Array): Promise<void> {
@@ -304,10 +295,12 @@ class Claiming {
     const dirty = this.#dirty;
     for (const id of lost) dirty.add(id);
     const fewer = new Set(gone.keys());
-    const named = [...this.#byLearner.keys(), ...this.#rejections.list.flatMap(({ externalId }) => externalId ?? [])];
-    for (const [externalId, id] of await idsOf(named)) {
+    const rejected = new Set(this.#rejections.list.flatMap(({ externalId }) => externalId ?? []));
+    for (const [externalId, id] of await idsOf([...this.#byLearner.keys(), ...rejected])) {
       dirty.add(id);
-      if ((this.#byLearner.get(externalId)?.length ?? 0) >= (gone.get(id) ?? 0)) fewer.delete(id);
+      const came = this.#byLearner.get(externalId)?.length ?? 0;
+      // From whom a rejected row names nothing is taken away (R15).
+      if (came >= (gone.get(id) ?? 0) || rejected.has(externalId)) fewer.delete(id);
     }
     const names = fewer.size > 0 ? await namesOf([...fewer]) : new Map<ExternalId, LearnerId>();
     const wanted = otherRows(this.#rowMap, dirty);

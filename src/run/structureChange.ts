@@ -525,6 +525,7 @@ export async function importStructure(
     isNew(now).flatMap(({ externalId, name, parent, courses: linked = [] }) => {
       const id = ids.get(externalId);
       const above = parent && (now.byExternalId(parent)?.id ?? ids.get(parent));
+      if (parent && !above) throw new NotFound(`Group ${parent} was deleted a moment ago; nothing was changed.`);
       const after = {
         externalId,
         name,

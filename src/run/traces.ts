@@ -9,6 +9,7 @@ import type { BatchDoc, BatchId, ErasureDoc, RejectedDoc, RunDoc } from '../stor
 import { readRun } from '../store/runs.ts';
 import type { Services } from '../store/services.ts';
 import type { Store } from '../store/store.ts';
+import { FORMAT } from '../store/tables.ts';
 import { chunks } from './chunks.ts';
 import { CHANGES } from './history.ts';
 import type { Outcome } from './outcome.ts';
@@ -227,9 +228,10 @@ export async function scrubAnswers(store: Store, person: Person): Promise<void> 
   }
 }
 
-/** Takes the person's rows out of the packed tables: what is left is not even a hash. */
+/** Takes the person's rows out of the packed tables: what is left is not even a hash. Tables of an older version, which nobody reads, go. */
 export async function scrubTables(store: Store, learners: readonly LearnerId[]): Promise<void> {
   const theirs = new Set<number>(learners);
+  await store.tables.deleteMany({ format: { $ne: FORMAT } });
   for await (const { _id, bytes } of store.tables.find({}, { promoteBuffers: true })) {
     const left = withoutLearners(bytes, theirs);
     if (left.length < bytes.length) await store.tables.updateOne({ _id }, { $set: { bytes: left } });

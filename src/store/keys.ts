@@ -89,17 +89,16 @@ export async function editKey(
   return audited(services, { step: 'access', by, why: 'keys edit' }, async (session) => {
     const before = await store.keys.findOne(keyNamed(text), { session });
     if (!before) throw missing(text);
-    const after = await store.keys.findOneAndUpdate(
-      { _id: before._id },
-      {
-        ...((scopes || expiresAt) && {
-          $set: { ...(scopes && { scopes: [...new Set(scopes)] }), ...(expiresAt && { expiresAt }) },
-        }),
-        ...(expiresAt === null && { $unset: { expiresAt: '' } }),
-      },
-      { returnDocument: 'after', session },
+    const { expiresAt: until, ...rest } = before;
+    const end = expiresAt === undefined ? until : expiresAt;
+    const key: KeyDoc = { ...rest, ...(scopes && { scopes: [...new Set(scopes)] }), ...(end && { expiresAt: end }) };
+    await store.keys.updateOne(
+      { _id: key._id },
+      end
+        ? { $set: { scopes: key.scopes, expiresAt: end } }
+        : { $set: { scopes: key.scopes }, $unset: { expiresAt: '' } },
+      { session },
     );
-    const key = after as KeyDoc;
     const detail = { key: key._id, before: shown(before), after: shown(key) };
     return { result: key, detail: isDeepStrictEqual(detail.before, detail.after) ? null : detail };
   });

@@ -150,9 +150,7 @@ export async function externalIdsOf(store: Store, ids: readonly LearnerId[]): Pr
 }
 
 /** Everybody whom the feed names or holds in a group: a scan, for when there is no packed table to tell. */
-export async function learnersHeldBy(store: Store, feed: SourceName): Promise<LearnerId[]> {
-  const docs = await store.learners
-    .find({ $or: [{ 'holds.feed': feed }, { 'memberships.sources.source': feed }] }, { projection: { _id: 1 } })
-    .toArray();
-  return docs.map((doc) => doc._id);
+export async function* learnersHeldBy(store: Store, feed: SourceName): AsyncGenerator<LearnerId, void, undefined> {
+  const held = { $or: [{ 'holds.feed': feed }, { 'memberships.sources.source': feed }] };
+  for await (const { _id } of store.learners.find(held, { projection: { _id: 1 } })) yield _id;
 }

@@ -306,6 +306,8 @@ export interface RejectedDoc {
 
 export interface TablePartDoc {
   _id: { table: string; part: number };
+  /** How its rows are made. */
+  format: number;
   bytes: Uint8Array;
 }
 
@@ -710,7 +712,7 @@ function schemas() {
     { _id: Mixed, code: String, message: String, bytes: Buffer },
     { ...options, collection: 'rejected' },
   );
-  const tables = new Schema({ _id: Mixed, bytes: Buffer }, { ...options, collection: 'lastApplied' });
+  const tables = new Schema({ _id: Mixed, format: Number, bytes: Buffer }, { ...options, collection: 'lastApplied' });
   const erasures = new Schema(
     {
       _id: String,

@@ -2,12 +2,15 @@ import type { RunId } from '../domain/ids.ts';
 import type { Applied, TablePartDoc } from './models.ts';
 import type { Store } from './store.ts';
 
-/** The parts of a run's packed table, in order, one at a time. */
+/** How the rows of a part are made. Parts without one are of an older version. */
+export const FORMAT = 2;
+
+/** The parts of a run's packed table, in order, one at a time; none of a table whose rows an older version made otherwise. */
 export async function* readTable(
   store: Store,
   { table, tableParts }: Pick<Applied, 'table' | 'tableParts'>,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const filter = { _id: { $gte: { table, part: 0 }, $lt: { table, part: tableParts } } };
+  const filter = { format: FORMAT, _id: { $gte: { table, part: 0 }, $lt: { table, part: tableParts } } };
   const docs = store.tables.find(filter, { promoteBuffers: true, batchSize: 1 }).sort({ _id: 1 });
   for await (const doc of docs) yield doc.bytes;
 }
@@ -16,7 +19,7 @@ export async function* readTable(
 export async function writeTable(store: Store, table: string, parts: Iterable<Uint8Array>): Promise<number> {
   let part = 0;
   for (const bytes of parts) {
-    const doc: TablePartDoc = { _id: { table, part }, bytes };
+    const doc: TablePartDoc = { _id: { table, part }, format: FORMAT, bytes };
     await store.tables.insertOne(doc);
     part += 1;
   }

@@ -90,6 +90,7 @@ const PARITY: Readonly<Record<string, string>> = {
   'users revoke': 'DELETE /users/{user}',
   'keys list': 'GET /keys',
   'keys add': 'POST /keys',
+  'keys edit': 'PATCH /keys/{key}',
   'keys revoke': 'DELETE /keys/{key}',
   digest: 'GET /checks/digest',
   verify: 'POST /checks/verify',

@@ -134,9 +134,8 @@ async function planOf(name: string, text: string, path: Path) {
     ...(path.endsWith('crowded') && { held: 2 }),
     newGroupIds: async (count) => Array.from({ length: count }, (_, one) => (9_000_000 + one) as GroupId),
   });
-  const candidates: Iterable<LearnerId> = known
-    ? new Set([...reading.lost, ...lookAgain])
-    : await learnersHeldBy(store, name);
+  const candidates = new Set<LearnerId>(known ? [...reading.lost, ...lookAgain] : []);
+  if (!known) for await (const id of learnersHeldBy(store, name)) candidates.add(id);
   let nextId = 8_000_000;
   const run = { ...blankRun(await newRunId(store), 'feed', 'test', name, clock.now()), attempt: 1 };
   const plan = await planRun({

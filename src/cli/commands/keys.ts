@@ -16,8 +16,11 @@ interface KeyOptions extends JsonOption {
 
 interface EditOptions extends JsonOption {
   readonly scope?: string[];
-  readonly expires?: Date | null;
+  readonly expires?: Date | typeof NEVER;
 }
+
+/** Without end. Commander takes a value that is null for none. */
+const NEVER = 'never';
 
 export function addKeys(program: Command, cli: Cli): void {
   const keys = program.command('keys').description('API keys, with roles and scopes');
@@ -88,16 +91,16 @@ async function add(cli: Cli, name: string, { json, role, user, scope, expires }:
 }
 
 async function edit(cli: Cli, text: string, { json, scope, expires }: EditOptions): Promise<void> {
-  if (!scope && expires === undefined) {
+  if (!scope && !expires) {
     throw new UsageError('Nothing to change was named; nothing was changed. Give --scope or --expires.');
   }
-  const set = { ...(scope && { scopes: scope }), ...(expires !== undefined && { expiresAt: expires }) };
+  const set = { ...(scope && { scopes: scope }), ...(expires && { expiresAt: expires === NEVER ? null : expires }) };
   const key = viewKey(await editKey((await cli.open()).services, text, set, cli.by));
   cli.out.show(json, key, () => keysText([key]));
 }
 
-function dateOrNever(text: string): Date | null {
-  return text === 'never' ? null : date(text);
+function dateOrNever(text: string): Date | typeof NEVER {
+  return text === NEVER ? NEVER : date(text);
 }
 
 function date(text: string): Date {

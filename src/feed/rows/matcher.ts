@@ -1,7 +1,7 @@
 import type { Rows } from './rows.ts';
 
-/** 32-bit words of one row of the table: hash low, hash high, learner, flags. */
-export const ROW_WORDS = 4;
+/** 32-bit words of one row of the table: hash low, hash high, learner and flags. */
+export const ROW_WORDS = 3;
 
 /** `out` of a row that no table row equals, and of one of which that cannot be said yet. */
 export const NEW_ROW = -1;
@@ -18,7 +18,7 @@ export const MOST_IN_DOUBT = 16_384;
  * file row finds a table row of hash 0/0 (`LOOK_AGAIN`). Memory: one byte a table row, with an index of all rows 17 to 25.
  */
 export class RowMatcher {
-  /** As in `RowTable`: hash low, hash high and two more words a row, signed: V8 makes an object of a number from 2³¹ on. */
+  /** As in `RowTable`: hash low, hash high and one more word a row, signed: V8 makes an object of a number from 2³¹ on. */
   readonly #table: Int32Array;
   /** 1 for a table row that was found. */
   readonly #found: Uint8Array;

@@ -1,8 +1,10 @@
 import { ROW_WORDS, RowMatcher } from './matcher.ts';
 
 const ROW_BYTES = 4 * ROW_WORDS;
-/** Bytes of one part at most. */
-export const PART_BYTES = 1024 * 1024;
+/** Bytes of one part at most: whole rows of some 1 MB. */
+export const PART_BYTES = ROW_BYTES * Math.floor((1024 * 1024) / ROW_BYTES);
+/** Learners have numbers below this: the two bits above are flags. */
+const MOST_LEARNERS = 2 ** 30;
 /** Flag: an equal row stands earlier in the file. */
 export const REPEATED = 1;
 /** Flag: the row says that its learner has left. */
@@ -14,8 +16,9 @@ export const LEFT = 2;
 export const LOOK_AGAIN = { hashLow: 0, hashHigh: 0 } as const;
 
 /**
- * The rows of the last applied run in file order, 16 bytes each: hash low, hash high, learner, flags, as 32-bit
- * little-endian words (as every machine that Muster runs on has them).
+ * The rows of the last applied run in file order, 12 bytes each: hash low, hash high, and learner with flags (the two
+ * highest bits), as 32-bit little-endian words (as every machine that Muster runs on has them). Rows that are made
+ * otherwise are another `FORMAT` of store/tables.ts.
  */
 export class RowTable {
   readonly #words: Uint32Array;
@@ -59,12 +62,17 @@ export class RowTable {
 
   /** Number of the learner whom the row speaks of. */
   learner(row: number): number {
-    return this.#word(row, 2);
+    return this.#word(row, 2) & (MOST_LEARNERS - 1);
   }
 
   /** A sum of flags, see `REPEATED` and `LEFT`. */
   flags(row: number): number {
-    return this.#word(row, 3);
+    return this.#word(row, 2) >>> 30;
+  }
+
+  /** The words of so many rows, as a view. */
+  words(row: number, count: number): Uint32Array {
+    return this.#words.subarray(row * ROW_WORDS, (row + count) * ROW_WORDS);
   }
 
   /** For one pass over a file; the table itself stays as it is. */
@@ -100,19 +108,31 @@ export class RowTableWriter {
     this.#emit = emit ?? ((part) => this.#parts.push(part));
   }
 
+  /** @throws {RangeError} for the number of a learner from 2³⁰ on. */
   add(hashLow: number, hashHigh: number, learner: number, flags: number): void {
+    if (learner >= MOST_LEARNERS) throw new RangeError(`Learner ${learner} is beyond what a row table can name.`);
     const part = this.#part;
     part[this.#filled++] = hashLow;
     part[this.#filled++] = hashHigh;
-    part[this.#filled++] = learner;
-    part[this.#filled++] = flags;
+    part[this.#filled++] = learner | (flags << 30);
     this.rows++;
     if (this.#filled === part.length) this.end();
   }
 
-  /** The row as it stands in another table. */
-  addFrom(table: RowTable, row: number): void {
-    this.add(table.hashLow(row), table.hashHigh(row), table.learner(row), table.flags(row));
+  /** So many rows as they stand one behind the other in another table. */
+  addFrom(table: RowTable, row: number, count = 1): void {
+    if (count === 1) {
+      this.add(table.hashLow(row), table.hashHigh(row), table.learner(row), table.flags(row));
+      return;
+    }
+    for (let from = row; from < row + count; ) {
+      const some = Math.min(row + count - from, (this.#part.length - this.#filled) / ROW_WORDS);
+      this.#part.set(table.words(from, some), this.#filled);
+      this.#filled += some * ROW_WORDS;
+      this.rows += some;
+      from += some;
+      if (this.#filled === this.#part.length) this.end();
+    }
   }
 
   /** Completes the last part, if anything is in it. */
@@ -142,7 +162,7 @@ export function withoutLearners(part: Uint8Array, learners: ReadonlySet<number>)
   const left = new Uint8Array(part.length);
   let filled = 0;
   for (let at = 0; at < part.length; at += ROW_BYTES) {
-    if (learners.has(view.getUint32(at + 8, true))) continue;
+    if (learners.has(view.getUint32(at + 8, true) & (MOST_LEARNERS - 1))) continue;
     left.set(part.subarray(at, at + ROW_BYTES), filled);
     filled += ROW_BYTES;
   }

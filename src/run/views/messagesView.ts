@@ -35,8 +35,8 @@ export async function messages({ store }: Pick<Services, 'store'>, mails: boolea
     if (wrong)
       findings.push({ name: NAME, ok: false, found: `the last of ${what} ${wrong.found}`, remedy: wrong.remedy });
   }
-  const asking = `${wanted.length} feeds and reports ask for them`;
-  return findings.length > 0 ? findings : [{ name: NAME, ok: true, found: `${asking}, and none is late` }];
+  const asked = wanted.map(({ what }) => what).join(', ');
+  return findings.length > 0 ? findings : [{ name: NAME, ok: true, found: `${asked}: none is late` }];
 }
 
 function wrongWith({

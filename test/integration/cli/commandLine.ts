@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import { afterAll } from 'vitest';
 import { main } from '../../../src/cli/program.ts';
+import type { TestMuster } from '../../harness.ts';
 import { freshDatabase } from '../../servers.ts';
 
 export interface Call {
@@ -14,11 +15,12 @@ export interface Call {
 
 /** The command line as a person meets it, in this process, with a database and a working directory of its own. */
 export class CommandLine {
-  readonly directory = mkdtempSync(join(tmpdir(), 'muster-cli-'));
   readonly env: NodeJS.ProcessEnv;
+  readonly directory: string;
 
-  constructor(env: NodeJS.ProcessEnv) {
+  constructor(env: NodeJS.ProcessEnv, directory = mkdtempSync(join(tmpdir(), 'muster-cli-'))) {
     this.env = env;
+    this.directory = directory;
   }
 
   async call(
@@ -75,6 +77,11 @@ export function useCommandLine(): CommandLine {
   const muster = new CommandLine({ MONGODB_URI: mongodbUri, REDIS_URL: redisUrl, MUSTER_PREFIX: prefix });
   afterAll(() => rmSync(muster.directory, { recursive: true, force: true }));
   return muster;
+}
+
+/** A command line on what a Muster stores. */
+export function commandLineOf({ mongodbUri, redisUrl, queues, directory }: TestMuster): CommandLine {
+  return new CommandLine({ MONGODB_URI: mongodbUri, REDIS_URL: redisUrl, MUSTER_PREFIX: queues.prefix }, directory);
 }
 
 /** The feed that these tests use: one column of groups, External IDs in `Id`. */

@@ -115,6 +115,9 @@ describe('taking learners out', () => {
     expect(await courses('003')).toContain('one: active 50%');
     const result = await muster.json<Result>('groups remove a 003 --courses purge --yes');
     expect(result).toMatchObject({ subscriptions: { purged: 1 }, skipped: stillGiven });
+    const changes = await muster.run(`runs changes ${result.run}`);
+    expect(changes).toContain('  one: purged\n');
+    expect(changes).toContain('  both: purge-skipped, b still gives it\n');
     expect(await courses('003')).toEqual(['both: active 25%', 'everyone: active', 'two: active']);
   });
 
@@ -178,10 +181,10 @@ describe('structure', () => {
 
   test('R10: unlinking with keep leaves direct grants; the preview says who would lose it', async () => {
     expect(await muster.json('groups unlink b two --preview')).toEqual({ learners: 2, courses: 1, results: 0 });
-    expect(await muster.json<Result>('groups unlink b two --courses keep')).toMatchObject({
-      subscriptions: { kept: 2 },
-    });
+    const unlinked = await muster.json<Result>('groups unlink b two --courses keep');
+    expect(unlinked).toMatchObject({ subscriptions: { kept: 2 } });
     expect(await courses('003')).toContain('two: active*');
+    expect(await muster.run(`runs changes ${unlinked.run}`)).toBe('003\n  two: kept\n004\n  two: kept\n');
   });
 
   test('R10: taken out of its parent, a group gives no longer what the parent gives', async () => {
@@ -224,7 +227,9 @@ describe('courses and learners', () => {
       counts: { expired: 1 },
     });
     expect(await muster.run('courses revoke one 002 --preview')).toContain('1 direct grant would end');
-    expect((await muster.json<Result>('courses revoke one 002')).subscriptions.expired).toBe(1);
+    const revoked = await muster.json<Result>('courses revoke one 002');
+    expect(revoked.subscriptions.expired).toBe(1);
+    expect(await muster.run(`runs changes ${revoked.run}`)).toBe('002\n  one: revoked\n  one: expired\n');
     expect(await courses('002')).toContain('one: expired');
   });
 

@@ -1,7 +1,11 @@
 import { readdirSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
+import type { RunId } from '../../../src/domain/ids.ts';
 import type { RunReport } from '../../../src/run/report.ts';
+import type { ChangeView } from '../../../src/run/views/changesView.ts';
+import type { RunDoc } from '../../../src/store/models.ts';
 import { openStore } from '../../../src/store/store.ts';
 import { FEED, HEADER, rows, useCommandLine } from './commandLine.ts';
 
@@ -87,6 +91,9 @@ describe('muster import', () => {
       memberships: { removed: 20 },
       subscriptions: { expired: 20 },
     });
+    const changes = await muster.json<ChangeView[]>(`runs changes ${held.run}`);
+    const expired = [{ course: 'fire', event: 'expired', through: [] }];
+    expect(changes.map(({ subscriptions }) => subscriptions)).toEqual(Array.from({ length: 20 }, () => expired));
     const again = await muster.call(['runs', 'approve', held.run]);
     expect(again).toMatchObject({ exit: 2, stdout: '', stderr: expect.stringContaining('cannot be approved') });
     expect((await muster.json<{ status: string }>('learners show 139')).status).toBe('inactive');
@@ -180,6 +187,44 @@ describe('muster import', () => {
     expect(kept()).toEqual([]);
   });
 
+  test('R30: a part of a stale plan is refused with exit 2, and the plan is held still', async () => {
+    const { run } = await muster.json<RunReport>('import half.csv --feed hr', 3);
+    await muster.run('learners edit 130 --last-name Changed');
+    const before = await muster.json<unknown[]>('runs list --limit 1000');
+    for (const part of ['--except 130', '--without-removals']) {
+      const { exit, stdout, stderr } = await muster.call(`runs approve ${run} ${part}`.split(' '));
+      expect([exit, stdout, stderr]).toEqual([2, '', expect.stringContaining('were changed or made after')]);
+    }
+    expect(await muster.json('runs list --limit 1000')).toEqual(before);
+    expect(await muster.json<RunReport>(`runs show ${run}`)).toMatchObject({ state: 'held' });
+    await muster.run('import hr.csv --feed hr');
+  });
+
+  test('R23, R30: a stale plan is made again when the run of its feed that is at work has ended', async () => {
+    const { run } = await muster.json<RunReport>('import half.csv --feed hr', 3);
+    await muster.run('learners edit 130 --last-name Again');
+    const store = await openStore(muster.env.MONGODB_URI as string);
+    const { runs } = store;
+    const other = (await runs.findOne({ feed: 'hr', state: 'completed' })) as RunDoc;
+    const lease = { owner: 'test', host: hostname(), pid: process.pid, until: new Date(Date.now() + 600_000) };
+    const atWork = { ...other, _id: 'r900' as RunId, state: 'reading' as const, working: true, finishedAt: null };
+    await runs.insertOne({ ...atWork, lease });
+    const approved = muster.call(['runs', 'approve', run, '--json']);
+    try {
+      await expect.poll(() => runs.countDocuments({ feed: 'hr', state: 'queued' })).toBe(1);
+    } finally {
+      const set = { state: 'cancelled' as const, finishedAt: new Date() };
+      await runs.updateOne({ _id: atWork._id }, { $set: set, $unset: { working: '', lease: '' } });
+    }
+    const { exit, stdout } = await approved;
+    expect([exit, JSON.parse(stdout)]).toEqual([
+      3,
+      expect.objectContaining({ state: 'held', source: expect.objectContaining({ name: 'half.csv' }) }),
+    ]);
+    await store.close();
+    await muster.run('import hr.csv --feed hr');
+  });
+
   test('runs changes lists before and after of each learner', async () => {
     muster.file('moved.csv', rows(...everybody.slice(1), '100 b'));
     const { run } = await muster.json<RunReport>('import moved.csv --feed hr');
@@ -191,6 +236,7 @@ describe('muster import', () => {
           { group: 'a', source: 'hr', before: [{ validFrom: null, validUntil: null }], after: [], courses: 'expire' },
           { group: 'b', source: 'hr', before: [], after: [{ validFrom: null, validUntil: null }], courses: null },
         ]),
+        subscriptions: [],
       }),
     ]);
     expect(await muster.run(`runs changes ${run}`)).toContain('  + b (hr)');

@@ -53,6 +53,14 @@ test('run writes rows to standard output or a file, for one group where asked', 
   expect([exit, stderr]).toEqual([2, expect.stringContaining('Is By group meant?')]);
 });
 
+test('a report about runs is of no group: with one it is refused', async () => {
+  await muster.run(`reports apply ${muster.file('runs.yaml', 'name: Runs\nwhat: runs\ncolumns: [feed, read]\n')}`);
+  expect(await muster.run('reports run Runs')).toContain('hr,3\r\n');
+  const { exit, stdout, stderr } = await muster.call(['reports', 'run', 'Runs', '--group', 'b']);
+  expect([exit, stdout, stderr]).toEqual([2, '', expect.stringContaining('runs, which are in no group')]);
+  await muster.run('reports delete Runs');
+});
+
 test('columns are listed, all of them or of one subject', async () => {
   expect(await muster.run('reports columns runs')).toMatch(/runs +membershipsRemoved/);
   const all = await muster.json<{ what: string; column: string }[]>('reports columns');

@@ -105,6 +105,7 @@ function bodyOf({ method, path }: Route, variant: Variant): InjectOptions['paylo
     'POST users': { login: `made-${variant}`, role: 'operator' },
     'PATCH users/{user}': { name: 'Renamed' },
     'POST keys': { name: `made-${variant}`, role: 'operator' },
+    'PATCH keys/{key}': { scopes: ['read'] },
   };
   return bodies[`${method} ${path}`];
 }

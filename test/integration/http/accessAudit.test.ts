@@ -61,15 +61,21 @@ describe('R28: the audit tells of access', () => {
       expect(everything).not.toContain(secret);
   });
 
-  test('keys: made and ended, without the key', async () => {
+  test('keys: made, edited and ended, without the key; an edit that changes nothing is none', async () => {
     const made = answered(201, await api.ask(admin, 'POST', 'keys', { name: 'nightly', role: 'operator' }));
     const { token, id: key } = made.json<{ token: string; id: string }>();
+    const expiresAt = '2027-01-31T00:00:00.000Z';
+    for (const set of [{ scopes: ['runs:write'], expiresAt }, { scopes: ['runs:write'] }, {}, { expiresAt: null }])
+      answered(200, await api.ask(admin, 'PATCH', 'keys/nightly', set));
     answered(204, await api.ask(admin, 'DELETE', 'keys/nightly'));
-    const after = { name: 'nightly', role: 'operator', scopes: ['read'] };
+    const was = { name: 'nightly', role: 'operator', scopes: ['read'] };
+    const is = { ...was, scopes: ['runs:write'] };
     const entries = (await access()).filter(({ detail }) => (detail as { key?: string }).key === key);
-    expect(entries.map(({ why, detail }) => [why, detail])).toEqual([
-      ['keys add', { key, after }],
-      ['keys revoke', { key, before: after, after: null }],
+    expect(entries.map(({ by, why, detail }) => [by, why, detail])).toEqual([
+      ['key:test-1', 'keys add', { key, after: was }],
+      ['key:test-1', 'keys edit', { key, before: was, after: { ...is, expiresAt } }],
+      ['key:test-1', 'keys edit', { key, before: { ...is, expiresAt }, after: is }],
+      ['key:test-1', 'keys revoke', { key, before: is, after: null }],
     ]);
     expect(JSON.stringify(await audit(admin))).not.toContain(token.slice(-20));
   });
@@ -157,6 +163,26 @@ describe('users', () => {
     const path = `groups/${made.json<{ id: string }>().id}`;
     answered(409, await api.ask(admin, 'PATCH', path, { subenvironments: ['north', 'nort'] }));
     answered(200, await api.ask(admin, 'PATCH', path, { subenvironments: ['north'] }));
+  });
+
+  test('subenvironments are for resellers: an edit that gives them to others is refused whole', async () => {
+    await api.subenvironments('east');
+    const subenvironments = ['east'];
+    answered(201, await api.ask(admin, 'POST', 'users', { login: 'olga', role: 'operator' }));
+    answered(201, await api.ask(admin, 'POST', 'users', { login: 'rob', role: 'reseller', subenvironments }));
+    for (const [login, set] of [
+      ['olga', { name: 'Other', subenvironments }],
+      ['rob', { role: 'operator', subenvironments }],
+    ] as const) {
+      const before = answered(200, await api.ask(admin, 'GET', `users/${login}`));
+      const refused = answered(422, await api.ask(admin, 'PATCH', `users/${login}`, set));
+      expect(refused.body).toContain('for resellers alone');
+      expect(answered(200, await api.ask(admin, 'GET', `users/${login}`)).json()).toEqual(before.json());
+    }
+    answered(200, await api.ask(admin, 'PATCH', 'users/olga', { subenvironments: [] }));
+    answered(200, await api.ask(admin, 'PATCH', 'users/olga', { role: 'reseller', subenvironments }));
+    const back = answered(200, await api.ask(admin, 'PATCH', 'users/olga', { role: 'operator' }));
+    expect(back.json()).toMatchObject({ role: 'operator', subenvironments: [] });
   });
 
   test('a secret is shown once, also under an Idempotency-Key, and is nowhere in the store', async () => {

@@ -88,16 +88,21 @@ export function useApi(log?: Logger): TestApi {
   return api;
 }
 
+/** A field of a form; with a content type where a part is to name one. */
+type Field = readonly [name: string, value: string, type?: string];
+
 /** A multipart body with one file, and its content type. */
 export function multipart(
   content: string | Buffer,
-  fields: Record<string, string> = {},
+  fields: Record<string, string> | readonly Field[] = {},
   name = 'hr.csv',
 ): { payload: Buffer; headers: Record<string, string> } {
   const boundary = 'x-muster-test-boundary';
-  const parts = Object.entries(fields).map(
-    ([key, value]) => `--${boundary}\r\ncontent-disposition: form-data; name="${key}"\r\n\r\n${value}\r\n`,
-  );
+  const given = (Array.isArray(fields) ? fields : Object.entries(fields)) as readonly Field[];
+  const parts = given.map(([key, value, type]) => {
+    const says = type === undefined ? '' : `\r\ncontent-type: ${type}`;
+    return `--${boundary}\r\ncontent-disposition: form-data; name="${key}"${says}\r\n\r\n${value}\r\n`;
+  });
   const head = `${parts.join('')}--${boundary}\r\ncontent-disposition: form-data; name="file"; filename="${name}"\r\ncontent-type: text/csv\r\n\r\n`;
   const payload = Buffer.concat([Buffer.from(head), Buffer.from(content), Buffer.from(`\r\n--${boundary}--\r\n`)]);
   return { payload, headers: { 'content-type': `multipart/form-data; boundary=${boundary}` } };

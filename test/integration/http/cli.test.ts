@@ -67,6 +67,38 @@ describe('muster keys', () => {
     expect(await muster.run('keys revoke nightly', 2)).toBe('');
   });
 
+  test('changes what a key may do and until when, and says it; never: without end', async () => {
+    const made = await muster.json<{ id: string }>('keys add weekly --role operator --scope feeds:read');
+    expect(await muster.json('keys edit weekly --scope runs:write feeds:write --expires 2099-01-31')).toMatchObject({
+      id: made.id,
+      scopes: ['runs:write', 'feeds:write'],
+      expiresAt: '2099-01-31T00:00:00.000Z',
+    });
+    expect(await muster.json(`keys edit ${made.id} --scope read`)).toMatchObject({
+      scopes: ['read'],
+      expiresAt: '2099-01-31T00:00:00.000Z',
+    });
+    expect(await muster.json('keys edit weekly --expires never')).toMatchObject({ scopes: ['read'], expiresAt: null });
+    expect(await muster.run('keys edit weekly --scope feeds:read')).toContain('feeds:read');
+    const audit = (await muster.run('export audit')).split('\n');
+    expect(audit.filter((line) => line.includes('"keys edit"'))).toHaveLength(4);
+  });
+
+  test('edits no key that is unknown or revoked, to no scope that does not exist, to no end that is over, and to nothing, with exit 2', async () => {
+    const before = await muster.json('keys list');
+    for (const words of [
+      'nobody --scope read',
+      'nightly --expires never',
+      'weekly --scope everything',
+      'weekly --scope read --expires 2020-01-01',
+      'weekly --expires whenever',
+      'weekly',
+    ])
+      expect(await muster.run(`keys edit ${words}`, 2)).toBe('');
+    expect((await muster.call(['keys', 'edit', 'weekly'])).stderr).toContain('Give --scope or --expires');
+    expect(await muster.json('keys list')).toEqual(before);
+  });
+
   test('refuses what is neither role nor user, both, and a scope that does not exist, with exit 2', async () => {
     expect(await muster.run('keys add a', 2)).toBe('');
     expect(await muster.run('keys add a --role operator --user other', 2)).toBe('');

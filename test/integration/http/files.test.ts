@@ -71,6 +71,65 @@ describe('a feed that an operator makes reads nothing outside of its directories
   });
 });
 
+describe('a feed that an operator makes reads nothing of what Muster itself has', () => {
+  const lying = (path: string) => join(api.muster.directory, path);
+  const asked = async (path: string) => {
+    const sources = [`{ file: ${path} }`, `{ directory: ${path} }`];
+    return Promise.all(sources.map(async (source) => (await put(source)).statusCode));
+  };
+
+  beforeAll(async () => {
+    const { directory } = api.muster;
+    const server = api.app;
+    for (const folder of ['config/feeds', 'delivered', 'configured', 'data/inbox/hr', 'data/uploads'])
+      mkdirSync(lying(folder), { recursive: true });
+    for (const file of ['config/feeds/hr.yaml', 'delivered/hr.csv', 'data/inbox/hr/hr.csv', 'data/uploads/hr.csv'])
+      writeFileSync(lying(file), HEADER);
+    for (const [name, to] of Object.entries({
+      'to-config': 'config',
+      'to-data': 'data',
+      'to-uploads': 'data/uploads',
+      'to-inbox': 'data/inbox',
+    }))
+      symlinkSync(lying(to), lying(`delivered/${name}`));
+    symlinkSync(lying('data/uploads'), lying('data/inbox/out'));
+    api.app = await buildServer({ ...api.context, uploads: join(directory, 'data', 'uploads') });
+    return async () => {
+      await api.app.close();
+      api.app = server;
+    };
+  });
+
+  test('neither of config nor of MUSTER_DATA but its inbox, by whatever way', async () => {
+    for (const path of [
+      'config',
+      'config/feeds/hr.yaml',
+      './delivered/../config/feeds',
+      'config/absent.yaml',
+      'data',
+      'data/uploads/hr.csv',
+      'data/absent',
+      'data/inbox/../uploads',
+      'delivered/to-config/feeds/hr.yaml',
+      'delivered/to-config',
+      'delivered/to-data',
+      'delivered/to-data/uploads/hr.csv',
+      'delivered/to-uploads',
+      'data/inbox/out/hr.csv',
+    ])
+      for (const one of [path, lying(path)]) expect([one, await asked(one)]).toEqual([one, [422, 422]]);
+    for (const path of [
+      'delivered/hr.csv',
+      'configured',
+      'data/inbox/hr',
+      'data/inbox/hr/hr.csv',
+      'delivered/to-inbox/hr/hr.csv',
+    ])
+      for (const one of [path, lying(path)])
+        expect([one, (await asked(one)).every((status) => status < 300)]).toEqual([one, true]);
+  });
+});
+
 describe('an uploaded file', () => {
   const upload = async (name: string, content: string | Buffer = `${HEADER}\n1,a@example.org,A,B,A,unknown\n`) => {
     const { payload, headers } = multipart(content, {}, name);

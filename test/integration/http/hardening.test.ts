@@ -45,9 +45,11 @@ describe('keys that poison', () => {
 
 describe('limits', () => {
   test('a body that is too large, broken, of another type or deep is refused', async () => {
-    answered(413, await api.ask(key, 'POST', 'groups', { name: 'x'.repeat(2 * 1024 * 1024) }));
+    const large = answered(413, await api.ask(key, 'POST', 'groups', { name: 'x'.repeat(2 * 1024 * 1024) }));
+    expect(large.json()).toMatchObject({ type: 'urn:muster:too-large', title: 'Too large' });
     answered(400, await api.ask(key, 'POST', 'groups', '{"name":', { 'content-type': 'application/json' }));
-    answered(415, await api.ask(key, 'POST', 'groups', '<x/>', { 'content-type': 'application/xml' }));
+    const xml = answered(415, await api.ask(key, 'POST', 'groups', '<x/>', { 'content-type': 'application/xml' }));
+    expect(xml.json()).toMatchObject({ type: 'urn:muster:unsupported-media-type' });
     const deep = await api.ask(key, 'POST', 'groups', `${'['.repeat(100_000)}${']'.repeat(100_000)}`, {
       'content-type': 'application/json',
     });

@@ -177,6 +177,42 @@ describe('OIDC log-in', () => {
     expect(answered(200, await browser.logIn()).body).toContain('You are logged in');
   });
 
+  test('an address in the ID token is verified by what the service says when it is asked, of that address alone', async () => {
+    for (const login of ['half@example.org', 'whole@example.org', 'other@example.org'])
+      await addUser(api.context, { login, role: 'operator', by: 'test' });
+    const idToken = (email: string) => ({ idToken: { email } });
+    const whole = await person('whole', {
+      ...idToken('whole@example.org'),
+      email: 'whole@example.org',
+      email_verified: true,
+    });
+    answered(200, await whole.logIn());
+    expect((await whole.session()).json()).toMatchObject({ login: 'whole@example.org' });
+    for (const [account, about] of [
+      ['half', { email_verified: true }],
+      ['half-two', { email: 'other@example.org', email_verified: false }],
+      ['half-three', { email: 'stranger@example.org', email_verified: true }],
+    ] as const) {
+      const half = await person(account, { ...idToken('half@example.org'), ...about });
+      answered(403, await half.logIn());
+    }
+    const other = await person('other', {
+      ...idToken('half@example.org'),
+      email: 'other@example.org',
+      email_verified: true,
+    });
+    answered(200, await other.logIn());
+    expect((await other.session()).json()).toMatchObject({ login: 'other@example.org' });
+  });
+
+  test('who is known by the subject is let in though the service does not say of the address that it is verified', async () => {
+    const browser = await person('whole', { idToken: { email: 'whole@example.org' }, silent: true });
+    answered(200, await browser.logIn());
+    expect((await browser.session()).json()).toMatchObject({ login: 'whole@example.org' });
+    const stranger = await person('new-half', { idToken: { email: 'half@example.org' }, silent: true });
+    answered(403, await stranger.logIn());
+  });
+
   test('an administrator may have the identity forgotten: the next log-in with the address ties anew', async () => {
     const admin = await api.key('administrator');
     const forgotten = answered(200, await api.ask(admin, 'PATCH', 'users/entra@example.org', { identity: null }));

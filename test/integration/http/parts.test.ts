@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { verify } from '../../../src/run/verify.ts';
 import { COMPANY, HR } from '../../harness.ts';
 import { answered, useApi } from './asking.ts';
@@ -17,6 +17,21 @@ beforeAll(async () => {
   await muster.import(STAFF);
   admin = await api.key('administrator');
 });
+
+/** Something that happens between the checks of a request and its change: when it takes the next number of a kind. */
+function meanwhile(kind: 'groups' | 'learners', happens: () => Promise<unknown>): void {
+  const { meta } = api.muster.store;
+  const findOneAndUpdate = meta.findOneAndUpdate.bind(meta);
+  const spy = vi
+    .spyOn(meta, 'findOneAndUpdate')
+    .mockImplementation(async (...asked: Parameters<typeof findOneAndUpdate>) => {
+      if (asked[0]._id === kind) {
+        spy.mockRestore();
+        await happens();
+      }
+      return findOneAndUpdate(...asked);
+    });
+}
 
 describe('as of a date', () => {
   test('a learner and the members of a group, as they were', async () => {
@@ -87,6 +102,62 @@ describe('many at once', () => {
     });
   });
 
+  test('two imports of the same groups at once make each once, and say who made it', async () => {
+    for (let round = 0; round < 5; round += 1) {
+      const groups = [`both-${round}`, `under-${round}`].map((externalId, at) => ({
+        externalId,
+        name: 'Both',
+        ...(at > 0 && { parent: `both-${round}` }),
+      }));
+      const answers = await Promise.all([1, 2, 3].map(() => ask('POST', 'groups/import', { groups })));
+      const outcomes = answers.map((answer) =>
+        answered(200, answer)
+          .json<{ lines: { outcome: string }[] }>()
+          .lines.map(({ outcome }) => outcome),
+      );
+      for (const at of [0, 1]) {
+        const count = (outcome: string) => outcomes.filter((one) => one[at] === outcome).length;
+        expect([count('created'), count('already')]).toEqual([1, 2]);
+      }
+      expect(await api.muster.store.groups.countDocuments({ externalId: `both-${round}` as never })).toBe(1);
+    }
+  });
+
+  test('groups lie below one that another import makes at the same time, and below none that goes', async () => {
+    const outer = { externalId: 'meant', name: 'Meant' };
+    const groups = [outer, { externalId: 'within', name: 'Within', parent: 'meant' }];
+    meanwhile('groups', () => ask('POST', 'groups/import', { groups: [outer] }));
+    expect(answered(200, await ask('POST', 'groups/import', { groups })).json()).toEqual({
+      lines: [
+        { name: 'meant', outcome: 'already' },
+        { name: 'within', outcome: 'created' },
+      ],
+    });
+    expect(answered(200, await ask('GET', 'groups/within')).json()).toMatchObject({ parent: 'meant' });
+    answered(201, await ask('POST', 'groups', { name: 'Going', externalId: 'going' }));
+    meanwhile('groups', () => ask('DELETE', 'groups/going'));
+    const below = [{ externalId: 'below', name: 'Below', parent: 'going' }];
+    expect(answered(404, await ask('POST', 'groups/import', { groups: below })).body).toContain('going');
+    answered(404, await ask('GET', 'groups/below'));
+  });
+
+  test('R27: a learner whose address somebody else got meanwhile is said to be set aside, not created', async () => {
+    const taken = { email: 'taken@x.org' };
+    meanwhile('learners', async () => answered(201, await ask('POST', 'learners', { externalId: 'first', ...taken })));
+    const learners = [{ externalId: '001' }, { externalId: 'second', ...taken }, { externalId: 'third' }];
+    expect(answered(200, await ask('POST', 'learners/import', { learners })).json()).toEqual({
+      lines: [
+        { name: '001', outcome: 'already' },
+        { name: 'second', outcome: 'set aside: `muster queue list`' },
+        { name: 'third', outcome: 'created' },
+      ],
+    });
+    const { items } = answered(200, await ask('GET', 'queue')).json<{ items: { id: string; code: string }[] }>();
+    expect(items).toHaveLength(1);
+    answered(404, await ask('GET', 'learners/second'));
+    answered(200, await ask('GET', 'learners/third'));
+  });
+
   test('R12: External IDs that no feed could name are not made, one by one or many', async () => {
     for (const externalId of ['id:5', 'a\u0000b', 'a\nb', 'a\u2028b']) {
       const outcome = expect.stringMatching(/cannot be one|no control character/);
@@ -110,6 +181,17 @@ describe('many at once', () => {
 });
 
 describe('privacy', () => {
+  test('an answer that is given again under its Idempotency-Key says that the person was erased', async () => {
+    const add = () =>
+      api.ask(admin, 'POST', 'learners', { externalId: '800', email: 'gone@x.org' }, { 'idempotency-key': 'gone' });
+    answered(201, await add());
+    answered(200, await ask('POST', 'learners/800/erase', { reason: 'asked for' }));
+    const again = answered(410, await add());
+    expect(again.headers['content-type']).toContain('application/problem+json');
+    expect(again.json()).toMatchObject({ type: 'urn:muster:erased', status: 410 });
+    expect(again.body).not.toMatch(/gone@|800/);
+  });
+
   test('all that is held, what would go, the erasure, and its end', async () => {
     expect(answered(200, await ask('GET', 'learners/002/export')).json()).toMatchObject({
       learner: { externalId: '002' },

@@ -11,6 +11,10 @@ export interface Account {
   readonly name?: string;
   readonly groups?: readonly string[];
   readonly xms_edov?: boolean;
+  /** What the ID token says of them itself; the rest is told to who asks for it (userinfo). */
+  readonly idToken?: Omit<Account, 'idToken' | 'silent'>;
+  /** Whoever asks is told nothing. */
+  readonly silent?: true;
 }
 
 export const CLIENT = { id: 'muster', secret: 'a secret of the client' };
@@ -64,7 +68,17 @@ export class TestProvider {
       pkce: { required: () => true },
       features: { devInteractions: { enabled: false } },
       interactions: { url: (_, { uid }) => `/interaction/${uid}` },
-      findAccount: (_, sub) => ({ accountId: sub, claims: () => ({ sub, ...accounts.get(sub) }) }),
+      // Else the ID token would leave out what there is to be asked for.
+      conformIdTokenClaims: false,
+      findAccount: (_, sub) => ({
+        accountId: sub,
+        claims(use) {
+          const { idToken, silent, ...told } = accounts.get(sub) ?? {};
+          if (use === 'id_token') return { sub, ...idToken };
+          if (silent) throw new Error('silent');
+          return { sub, ...told };
+        },
+      }),
       async loadExistingGrant({ oidc }) {
         const grant = new provider.Grant({
           clientId: oidc.client?.clientId as string,

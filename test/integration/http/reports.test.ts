@@ -259,4 +259,31 @@ describe('R29: an instructor', () => {
     // A name that somebody else has is free: a refusal would tell of it.
     await save(instructor, { name: 'Other', what: 'learners' });
   });
+
+  test('who became one finds the reports about runs no more that were saved before, and the others still', async () => {
+    const key = await api.keyOf('operator', 'otto@example.org');
+    const [runs, learners] = [
+      await save(key, { name: 'Old runs', what: 'runs' }),
+      await save(key, { name: 'Old learners', what: 'learners' }),
+    ];
+    const become = async (role: string) => answered(200, await ask(admin, 'PATCH', 'users/otto@example.org', { role }));
+    const listed = async () => {
+      const { items } = answered(200, await ask(key, 'GET', 'reports?limit=1000')).json<{ items: Saved[] }>();
+      return items.map(({ report }) => report).filter((report) => [runs, learners].includes(report));
+    };
+    await become('instructor');
+    for (const [method, path, body] of [
+      ['GET', '', undefined],
+      ['GET', '/rows', undefined],
+      ['PUT', '', { name: 'Old runs', what: 'learners' }],
+      ['DELETE', '', undefined],
+      ['POST', '/send', undefined],
+    ] as const) {
+      const absent = await ask(key, method, `reports/pabsent${path}`, body);
+      expect(answered(404, await ask(key, method, `reports/${runs}${path}`, body)).body).toBe(absent.body);
+    }
+    expect(await listed()).toEqual([learners]);
+    await become('operator');
+    expect(await listed()).toEqual([learners, runs]);
+  });
 });

@@ -11,6 +11,8 @@ import { answered, multipart, useApi } from './asking.ts';
 
 const api = useApi();
 let key = '';
+/** A run of which a part was approved. */
+let inPart = '';
 
 const ASKED = { mode: 'full', preview: false, approve: false } as const;
 const rows = (count: number) =>
@@ -21,7 +23,13 @@ beforeAll(async () => {
   key = await api.key('operator');
 });
 
-async function upload(content: string, fields: Record<string, string> = {}) {
+/** What lies where this process takes uploads to. */
+function spooled(): string[] {
+  const own = join(api.context.uploads, `${hostname()}_${process.pid}`);
+  return existsSync(own) ? readdirSync(own) : [];
+}
+
+async function upload(content: string, fields: Parameters<typeof multipart>[1] = {}) {
   const { payload, headers } = multipart(content, fields);
   const answer = await api.ask(key, 'POST', 'feeds/hr/runs', payload, headers);
   answered(202, answer);
@@ -75,18 +83,48 @@ describe('feeds and runs by the API', () => {
     }
   });
 
-  test('a preview by the API changes nothing and shows what would', async () => {
-    const run = await upload(rows(13), { preview: 'true' });
-    expect((await api.ask(key, 'GET', `runs/${run}`)).json()).toMatchObject({
-      state: 'planned',
-      preview: true,
-      learners: { created: 1 },
-    });
-    const { items } = (await api.ask(key, 'GET', `runs/${run}/changes`)).json<{ items: unknown[] }>();
-    expect(items).toMatchObject([
-      { externalId: '13', created: true, memberships: [{ group: 'sector-a', before: [] }] },
-    ]);
+  test('a form that says a thing twice runs nothing, and leaves no file', async () => {
+    const { store } = api.muster;
+    const runs = await store.runs.countDocuments();
+    for (const values of [
+      ['true', 'false'],
+      ['false', 'true'],
+      ['true', 'true'],
+    ]) {
+      const { payload, headers } = multipart(
+        rows(13),
+        values.map((value) => ['preview', value] as const),
+      );
+      const answer = answered(400, await api.ask(key, 'POST', 'feeds/hr/runs', payload, headers));
+      expect(answer.json()).toMatchObject({ type: 'urn:muster:invalid', detail: expect.stringContaining('preview') });
+    }
+    expect(await store.runs.countDocuments()).toBe(runs);
+    expect(spooled().length).toBeLessThanOrEqual(await store.runs.countDocuments({ 'source.temporary': true }));
   });
+
+  test('JSON that is no start of a run is refused with a pointer to the fault', async () => {
+    const answer = answered(400, await api.ask(key, 'POST', 'feeds/hr/runs', { preview: 'x' }));
+    expect(answer.json()).toMatchObject({
+      type: 'urn:muster:invalid',
+      errors: [{ pointer: '/preview', detail: expect.any(String) }],
+    });
+  });
+
+  test.each([undefined, 'application/json'])(
+    'a preview by the API (its part of type %s) changes nothing and shows what would',
+    async (type) => {
+      const run = await upload(rows(13), [type === undefined ? ['preview', 'true'] : ['preview', 'true', type]]);
+      expect((await api.ask(key, 'GET', `runs/${run}`)).json()).toMatchObject({
+        state: 'planned',
+        preview: true,
+        learners: { created: 1 },
+      });
+      const { items } = (await api.ask(key, 'GET', `runs/${run}/changes`)).json<{ items: unknown[] }>();
+      expect(items).toMatchObject([
+        { externalId: '13', created: true, memberships: [{ group: 'sector-a', before: [] }] },
+      ]);
+    },
+  );
 
   test('R30: a held run is approved once; approving it again is refused', async () => {
     const run = await upload('EmployeeID,Mail,FirstName,LastName,Status,Groups\n1,p1@example.org,A,B,A,sector-a\n');
@@ -102,10 +140,25 @@ describe('feeds and runs by the API', () => {
     expect((await api.ask(key, 'POST', `runs/${run}/reject`)).statusCode).toBe(409);
   });
 
+  test('a form where JSON is asked for is refused: as no body it would approve the whole of a held plan', async () => {
+    await upload(rows(12), { approve: 'true' });
+    const run = await upload(rows(1));
+    const { payload, headers } = multipart('', { withoutRemovals: 'true' });
+    for (const path of [`runs/${run}/approve`, `runs/${run}/undo`, 'feeds/check']) {
+      const answer = answered(415, await api.ask(key, 'POST', path, payload, headers));
+      expect(answer.json()).toMatchObject({ type: 'urn:muster:unsupported-media-type' });
+    }
+    answered(401, await api.ask(undefined, 'POST', `runs/${run}/approve`, payload, headers));
+    expect(answered(200, await api.ask(key, 'GET', `runs/${run}`)).json()).toMatchObject({ state: 'held' });
+    expect(await api.muster.memberships('2')).toEqual(['sector-a: hr']);
+    answered(200, await api.ask(key, 'POST', `runs/${run}/reject`));
+  });
+
   test('a held plan is approved without its removals', async () => {
     await upload(rows(12), { approve: 'true' });
     const header = 'EmployeeID,Mail,FirstName,LastName,Status,Groups';
     const run = await upload(`${header}\n1,p1@example.org,A,B,A,sector-a\n50,p50@example.org,A,B,A,sector-b\n`);
+    inPart = run;
     answered(400, await api.ask(key, 'POST', `runs/${run}/approve`, { withoutRemovals: false }));
     answered(404, await api.ask(key, 'POST', `runs/${run}/approve`, { except: ['nobody'] }));
     answered(202, await api.ask(key, 'POST', `runs/${run}/approve`, { withoutRemovals: true }));
@@ -115,8 +168,7 @@ describe('feeds and runs by the API', () => {
   });
 
   test('R25: a run is undone by a run', async () => {
-    const { items } = answered(200, await api.ask(key, 'GET', 'runs?limit=1')).json<{ items: { run: string }[] }>();
-    const undone = answered(202, await api.ask(key, 'POST', `runs/${items[0]?.run}/undo`, { approve: true })).json<{
+    const undone = answered(202, await api.ask(key, 'POST', `runs/${inPart}/undo`, { approve: true })).json<{
       run: RunId;
     }>();
     await api.muster.settled(undone.run);
@@ -138,6 +190,14 @@ describe('feeds and runs by the API', () => {
       items: [{ row: 3, code: 'unknown-group' }],
       next: null,
     });
+  });
+
+  test('rejected rows that are kept no more are not found, rather than none', async () => {
+    const run = await upload(`${rows(1)}2,p2@example.org,A,B,A,nowhere\n`);
+    answered(200, await api.ask(key, 'GET', `runs/${run}/rejected`));
+    await api.muster.store.runs.updateOne({ _id: run }, { $unset: { rejectedLayout: '' } });
+    for (const path of ['rejected', 'problems'])
+      expect(answered(404, await api.ask(key, 'GET', `runs/${run}/${path}`)).body).toContain('kept no more');
   });
 
   test('runs are listed newest first, page by page', async () => {
@@ -171,9 +231,8 @@ describe('feeds and runs by the API', () => {
     const answer = await api.ask(key, 'POST', 'feeds/hr/runs', payload.subarray(0, payload.length - 20), headers);
     expect(answer.statusCode).toBe(400);
     expect((await api.ask(key, 'GET', 'runs?limit=1000')).json<{ items: unknown[] }>().items.length).toBe(before);
-    const own = join(api.context.uploads, `${hostname()}_${process.pid}`);
     const kept = await api.muster.store.runs.countDocuments({ 'source.temporary': true });
-    expect(existsSync(own) ? readdirSync(own).length : 0).toBeLessThanOrEqual(kept);
+    expect(spooled().length).toBeLessThanOrEqual(kept);
   });
 
   test('an unknown feed or run is not found, and says nothing of others', async () => {

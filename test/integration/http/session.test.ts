@@ -1,6 +1,7 @@
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
+import type { KeyDoc, SessionDoc } from '../../../src/store/models.ts';
 import { openSession } from '../../../src/store/sessions.ts';
-import { addUser, firstLink, revokeUser } from '../../../src/store/users.ts';
+import { addUser, firstLink, linkFor, revokeUser, useLink } from '../../../src/store/users.ts';
 import { answered, useApi } from './asking.ts';
 
 const api = useApi();
@@ -153,6 +154,24 @@ describe('a session', () => {
     expect((await api.ask(undefined, 'GET', 'session', undefined, asBrowser(two))).statusCode).toBe(401);
   });
 
+  test('no session, key or link that came in after the revocation opens anything when the name is given anew', async () => {
+    const { store } = api.muster;
+    const session = await sessionOf('kim');
+    const key = await api.keyOf('administrator', 'kim');
+    const token = await linkFor(api.context, 'kim', 'test');
+    const opened = (await store.sessions.findOne({ user: 'kim' })) as SessionDoc;
+    const [made, link] = [await store.keys.findOne({ user: 'kim' }), await store.links.findOne({ user: 'kim' })];
+    await revokeUser(api.context, 'kim', 'test');
+    await store.sessions.insertOne(opened);
+    await store.links.insertOne(link as never);
+    await store.keys.replaceOne({ _id: made?._id as string }, made as KeyDoc);
+    await addUser(api.context, { login: 'kim', role: 'operator', by: 'test' });
+    answered(401, await api.ask(undefined, 'GET', 'session', undefined, asBrowser(session)));
+    answered(401, await api.ask(key, 'GET', 'runs'));
+    answered(404, await api.ask(undefined, 'POST', 'password', { token, password: PASSWORD }));
+    expect(await store.sessions.countDocuments({ user: 'kim' })).toBe(0);
+  });
+
   test('a changed role counts from the next request on', async () => {
     const me = await sessionOf('cas');
     answered(200, await api.ask(undefined, 'GET', 'users', undefined, asBrowser(me)));
@@ -166,6 +185,25 @@ describe('log-in', () => {
     const wrong = await api.ask(undefined, 'POST', 'session', { login: 'ada@example.org', password: 'wrong password' });
     const nobody = await api.ask(undefined, 'POST', 'session', { login: 'nobody', password: 'wrong password' });
     expect([wrong.statusCode, wrong.body]).toEqual([401, nobody.body]);
+  });
+
+  test.each([
+    ['the password is set anew', (token: string) => useLink(api.context, { token, password: `${PASSWORD}, anew` })],
+    ['access is taken away', () => revokeUser(api.context, 'mo', 'test')],
+  ])('opens no session where %s while the password is checked', async (_, happens) => {
+    const { users, sessions } = api.muster.store;
+    await addUser(api.context, { login: 'mo', role: 'operator', by: 'test' }).catch(() => undefined);
+    const link = () => linkFor(api.context, 'mo', 'test');
+    await useLink(api.context, { token: await link(), password: PASSWORD });
+    const token = await link();
+    const findOne = users.findOne.bind(users);
+    vi.spyOn(users, 'findOne').mockImplementationOnce(async (...asked: Parameters<typeof findOne>) => {
+      const found = await findOne(...asked);
+      await happens(token);
+      return found;
+    });
+    answered(401, await api.ask(undefined, 'POST', 'session', { login: 'mo', password: PASSWORD }));
+    expect(await sessions.countDocuments({ user: 'mo' })).toBe(0);
   });
 
   test('is refused after ten tries of one name, and others still log in', async () => {
@@ -207,6 +245,77 @@ describe('API keys', () => {
     answered(200, await api.ask(reader, 'GET', 'groups'));
     answered(403, await api.ask(reader, 'GET', 'users'));
     answered(403, await api.ask(reader, 'POST', 'groups', { name: 'z' }));
+  });
+
+  test('that may not read users are told no names of those who have a subenvironment, and do not take it away from them', async () => {
+    const admin = await api.key('administrator');
+    const [reader, writer] = [
+      await api.key('administrator', ['read']),
+      await api.key('administrator', ['groups:write']),
+    ];
+    answered(201, await api.ask(admin, 'POST', 'subenvironments', { name: 'west' }));
+    answered(201, await api.ask(admin, 'POST', 'users', { login: 'wim', role: 'reseller', subenvironments: ['west'] }));
+    const west = answered(200, await api.ask(admin, 'GET', 'subenvironments/west')).json<object>();
+    expect(west).toMatchObject({ users: ['wim'], createdBy: expect.stringMatching(/^key:/) });
+    const hidden = { ...west, users: [], createdBy: null };
+    for (const key of [reader, writer]) {
+      expect(answered(200, await api.ask(key, 'GET', 'subenvironments/west')).json()).toEqual(hidden);
+      const { items } = answered(200, await api.ask(key, 'GET', 'subenvironments')).json<{
+        items: { name: string }[];
+      }>();
+      expect(items.find(({ name }) => name === 'west')).toEqual(hidden);
+    }
+    answered(201, await api.ask(admin, 'POST', 'groups', { name: 'Western', externalId: 'western' }));
+    const link = { groups: ['western'] };
+    const linked = answered(
+      200,
+      await api.ask(await api.key('administrator', ['write']), 'POST', 'subenvironments/west/link', link),
+    );
+    expect(linked.json()).toEqual({ ...hidden, ...link });
+    const refused = answered(403, await api.ask(writer, 'DELETE', 'subenvironments/west'));
+    expect(refused.json()).toMatchObject({ type: 'urn:muster:scope', detail: expect.stringContaining('users:write') });
+    expect(answered(200, await api.ask(admin, 'GET', 'subenvironments/west')).json()).toEqual({ ...west, ...link });
+    answered(200, await api.ask(admin, 'DELETE', 'subenvironments/west'));
+    answered(404, await api.ask(admin, 'GET', 'subenvironments/west'));
+  });
+
+  test('that are edited do from the next request on what they then may, and until when', async () => {
+    const admin = await api.key('administrator');
+    const body = { name: 'edited', role: 'operator', scopes: ['runs:read'] };
+    const { token, id } = answered(201, await api.ask(admin, 'POST', 'keys', body)).json<{
+      token: string;
+      id: string;
+    }>();
+    const statuses = async () =>
+      (await Promise.all(['runs', 'feeds'].map((path) => api.ask(token, 'GET', path)))).map((one) => one.statusCode);
+    const edit = (set: object, key = 'edited') => api.ask(admin, 'PATCH', `keys/${key}`, set);
+    expect(await statuses()).toEqual([200, 403]);
+    expect(answered(200, await edit({ scopes: ['feeds:read', 'feeds:read'] })).json()).toMatchObject({
+      id,
+      scopes: ['feeds:read'],
+      expiresAt: null,
+    });
+    expect(await statuses()).toEqual([403, 200]);
+    const { clock } = api.muster;
+    const start = clock.now();
+    const expiresAt = new Date(start.getTime() + 1000).toISOString();
+    expect(answered(200, await edit({ expiresAt }, id)).json()).toMatchObject({ scopes: ['feeds:read'], expiresAt });
+    clock.forward(1000);
+    expect(await statuses()).toEqual([401, 401]);
+    expect(answered(200, await edit({ expiresAt: null })).json()).toMatchObject({ expiresAt: null });
+    expect(await statuses()).toEqual([403, 200]);
+    answered(422, await edit({ scopes: ['runs:read'], expiresAt: start.toISOString() }));
+    for (const wrong of [{ scopes: [] }, { scopes: ['everything'] }, { expiresAt: 'never' }, { role: 'administrator' }])
+      answered(400, await edit(wrong));
+    expect(await statuses()).toEqual([403, 200]);
+    clock.set(start);
+    answered(404, await edit({ expiresAt: null }, 'no-such-key'));
+    answered(
+      403,
+      await api.ask(await api.key('administrator', ['write']), 'PATCH', `keys/${id}`, { scopes: ['write'] }),
+    );
+    answered(204, await api.ask(admin, 'DELETE', `keys/${id}`));
+    answered(404, await edit({ expiresAt: null }, id));
   });
 
   test('end when they are revoked, when their time is over, and with their user', async () => {

@@ -10,6 +10,8 @@ import type { RunId } from '../../../src/domain/ids.ts';
 import { sweepUploads } from '../../../src/http/uploads.ts';
 import { cancelRun } from '../../../src/run/approval.ts';
 import { requestRun } from '../../../src/run/request.ts';
+import { readReport } from '../../../src/settings/report.ts';
+import { addReport } from '../../../src/store/reports.ts';
 import { HR } from '../../harness.ts';
 import { multipart, useApi } from './asking.ts';
 
@@ -158,6 +160,22 @@ test('what is no HTTP, or has headers too large, gets a problem document', async
   );
   const large = `GET /healthz HTTP/1.1\r\nhost: x\r\nx: ${'y'.repeat(20_000)}\r\n\r\n`;
   expect(await answerTo(large)).toMatch(/^HTTP\/1.1 431 .*application\/problem\+json/s);
+});
+
+test('HEAD is not for what is streamed: nobody takes it, and it would go on', async () => {
+  const run = await requestRun(api.context, { feed: 'hr', mode: 'full', preview: true, approve: false, by: 'test' });
+  const origin = 'database' as const;
+  const settings = readReport({ name: 'Long', what: 'learners' });
+  const report = await addReport(api.context, { settings, owner: 'test', by: 'test', origin });
+  for (const path of [`runs/${run._id}/events`, 'exports/learners', `reports/${report._id}/rows`]) {
+    const { status } = await fetch(`http://127.0.0.1:${port}/api/v1/${path}`, {
+      method: 'HEAD',
+      headers: { authorization: `Bearer ${key}` },
+      signal: AbortSignal.timeout(5_000),
+    });
+    expect([path, status]).toEqual([path, 404]);
+  }
+  await cancelRun(api.context, run._id, 'test');
 });
 
 describe('the events of a run', () => {

@@ -40,12 +40,15 @@ export class Receiver {
   }
 }
 
-/** A mail server on loopback. */
+/** A mail server on loopback. `refuses`: addresses for which it takes no mail. */
 export class MailServer {
+  refuses: readonly string[] = [];
   readonly mails: { readonly from: string; readonly to: string[]; readonly text: string }[] = [];
   readonly #server = new SMTPServer({
     authOptional: true,
     disabledCommands: ['STARTTLS', 'AUTH'],
+    onRcptTo: ({ address }, _, done) =>
+      done(this.refuses.includes(address) ? Object.assign(new Error('Nobody here'), { responseCode: 550 }) : null),
     onData: (stream, session, done) => void this.#take(stream, session, done),
   });
 

@@ -6,8 +6,10 @@ import { deliverNotifications } from '../../../src/notify/deliver.ts';
 import { pauseAfter } from '../../../src/notify/due.ts';
 import { webhookSecret } from '../../../src/notify/signature.ts';
 import { tellRuns } from '../../../src/run/tell.ts';
+import { messages } from '../../../src/run/views/messagesView.ts';
 import type { Telling } from '../../../src/settings/telling.ts';
 import { COMPANY, HR, useMuster } from '../../harness.ts';
+import { commandLineOf } from '../cli/commandLine.ts';
 import { MailServer, Receiver } from './listeners.ts';
 
 const muster = useMuster();
@@ -62,6 +64,7 @@ beforeEach(async () => {
   receiver.received.length = 0;
   receiver.answers = [];
   mailServer.mails.length = 0;
+  mailServer.refuses = [];
 });
 
 describe('webhooks', () => {
@@ -79,7 +82,7 @@ describe('webhooks', () => {
         feed: 'hr',
         run,
         state: 'held',
-        link: `https://muster.example.org/runs/${run}`,
+        link: `https://muster.example.org/api/v1/runs/${run}`,
         rows: { read: 5 },
         memberships: { removed: 25 },
         breaches: expect.arrayContaining([expect.objectContaining({ limit: 'membershipsLostPercent', max: 5 })]),
@@ -197,7 +200,7 @@ describe('e-mail', () => {
         `Subject: Muster: feed hr is held (run ${run})`,
         'Auto-Submitted: auto-generated',
         'Rows: 5 read, 5 accepted, 0 rejected, 0 repeated',
-        `https://muster.example.org/runs/${run}`,
+        `https://muster.example.org/api/v1/runs/${run}`,
       ]),
     );
   });
@@ -240,6 +243,66 @@ describe('e-mail', () => {
     muster.clock.forward(pauseAfter(1, 1) as number);
     await deliver();
     expect(mailServer.mails).toHaveLength(1);
+  });
+});
+
+describe('what doctor says of messages', () => {
+  const wrong = async () => (await messages(muster.context, true)).filter(({ ok }) => !ok);
+  /** A plan is held, a while later than what was told before. */
+  const tellAgain = async () => {
+    muster.clock.forward(1_000);
+    await muster.import(people(5));
+    await told();
+  };
+
+  test('an address that the mail server refused, while others have the mail, until all of them have one', async () => {
+    await feed(`{ email: [hr@example.org, gone@example.org] }`);
+    const said = async () => {
+      const { stdout } = await commandLineOf(muster).call(['doctor'], { env: { SMTP_URL: telling.smtpUrl } });
+      return stdout.split('\n').filter((line) => line.includes('messages:'));
+    };
+    mailServer.refuses = ['gone@example.org'];
+    await tellAgain();
+    expect(mailServer.mails.map(({ to }) => to)).toEqual([['hr@example.org']]);
+    expect(await muster.store.notifications.find({}).toArray()).toMatchObject([
+      { refused: 1, tries: [], nextAt: null, deliveredAt: muster.clock.now() },
+    ]);
+    expect(await said()).toEqual([
+      'WRONG  messages: the last of feed hr by email was refused by the mail server for 1 of its addresses',
+    ]);
+    mailServer.refuses = [];
+    await tellAgain();
+    expect(await said()).toEqual(['well   messages: feed hr by email: none is late']);
+  });
+
+  test('one that was given up, until a later one of its feed arrives by the same channel', async () => {
+    await feed(`{ webhook: "${hook}", email: hr@example.org }`);
+    receiver.answers = [410];
+    await tellAgain();
+    expect(mailServer.mails).toHaveLength(1);
+    const [given, more] = await wrong();
+    expect([given?.found, more]).toEqual([
+      'the last of feed hr by webhook could not be delivered: The receiver answered with HTTP 410.',
+      undefined,
+    ]);
+    expect(given?.remedy).toMatch(/^It was given up\./);
+    muster.clock.forward(30 * 86_400_000);
+    expect(await wrong()).toHaveLength(1);
+    await tellAgain();
+    expect(await wrong()).toEqual([]);
+    receiver.answers = [410];
+    await tellAgain();
+    expect(await wrong()).toHaveLength(1);
+  });
+
+  test('one that is tried again, until it arrives', async () => {
+    await feed(`{ webhook: "${hook}" }`);
+    receiver.answers = [500];
+    await tellAgain();
+    expect(await wrong()).toMatchObject([{ remedy: expect.stringContaining('It is tried again by itself.') }]);
+    muster.clock.forward(pauseAfter(1, 1) as number);
+    await deliver();
+    expect(await wrong()).toEqual([]);
   });
 });
 

@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import type { ExternalId, RunId } from '../../../src/domain/ids.ts';
 import type { PlanPart } from '../../../src/domain/planPart.ts';
 import { sourceFile } from '../../../src/feed/sources/file.ts';
-import { approveRun, planAgain, rejectRun, StalePlan } from '../../../src/run/approval.ts';
+import { approveOrPlanAgain, approveRun, planAgain, rejectRun, StalePlan } from '../../../src/run/approval.ts';
 import { enqueueRun } from '../../../src/run/enqueue.ts';
 import { executeRun } from '../../../src/run/execute.ts';
 import { drainRun } from '../../../src/run/manual.ts';
@@ -13,6 +13,7 @@ import { requestRun } from '../../../src/run/request.ts';
 import { undoRun } from '../../../src/run/undo.ts';
 import { latestRuns } from '../../../src/store/runs.ts';
 import { COMPANY, HR, useMuster } from '../../harness.ts';
+import { answered, TestApi } from '../http/asking.ts';
 
 const muster = useMuster();
 const HEADER = 'EmployeeID,Mail,FirstName,LastName,Status,Groups';
@@ -183,6 +184,38 @@ describe('R30: a stale plan', () => {
       state: 'completed',
       memberships: { removed: 15 },
     });
+  });
+
+  test('is refused where a part of it is approved, here and over the API: no run is made, and it is held still', async () => {
+    const held = await load(sheet(15));
+    await touch(20);
+    const count = await muster.store.runs.countDocuments();
+    const learners = new Set([await muster.learner(`${feed}-20`)]);
+    const parts: PlanPart[] = [
+      { kind: 'except', learners },
+      { kind: 'without-removals' },
+      { kind: 'only', rows: new Set([2]) },
+    ];
+    for (const part of parts)
+      await expect(approveOrPlanAgain(muster.context, held.run, by, part)).rejects.toThrow(StalePlan);
+    const api = new TestApi(muster);
+    await api.open();
+    const ask = async (body: object) => api.ask(await api.key('operator'), 'POST', `runs/${held.run}/approve`, body);
+    for (const body of [{ withoutRemovals: true }, { except: [`${feed}-20`] }])
+      expect(answered(409, await ask(body)).json()).toMatchObject({ type: 'urn:muster:stale-plan' });
+    await api.app.close();
+    expect(await muster.store.runs.countDocuments()).toBe(count);
+    expect(await muster.store.runs.findOne({ _id: held.run })).toMatchObject({ state: 'held' });
+    expect(await groupsOf(20)).toEqual([`sector-a: ${feed}`]);
+
+    const again = await approveOrPlanAgain(muster.context, held.run, by);
+    expect(again).toMatchObject({ state: 'held', feed });
+    expect(await muster.store.runs.findOne({ _id: held.run })).toMatchObject({ state: 'superseded' });
+    expect(await approve({ run: again._id }, { kind: 'except', learners })).toMatchObject({
+      state: 'completed',
+      memberships: { removed: 14 },
+    });
+    expect(await groupsOf(20)).toEqual([`sector-a: ${feed}`]);
   });
 
   test('that creates somebody who was made by hand meanwhile is refused, and planned anew as a change of that learner', async () => {

@@ -17,6 +17,7 @@ import { sealAudit } from '../../../src/store/auditChain.ts';
 import type { RunDoc } from '../../../src/store/models.ts';
 import { ofRun } from '../../../src/store/outbox.ts';
 import { COMPANY, HR, useMuster } from '../../harness.ts';
+import { commandLineOf } from '../cli/commandLine.ts';
 
 const muster = useMuster();
 const HEADER = 'EmployeeID,Mail,FirstName,LastName,Status,Groups';
@@ -97,6 +98,16 @@ describe('Retention', () => {
     expect(await kept(runs.applied as string)).toBe(0);
     expect(await kept(runs.last as string)).toBe(1);
     expect(await muster.import(file(...STAFF, BROKEN))).toMatchObject({ noChange: true, rows: { rejected: 1 } });
+  });
+
+  test('who asks for rejected rows that went is told so, which is not that there were none', async () => {
+    const cli = commandLineOf(muster);
+    for (const format of ['', ' --json']) {
+      const { exit, stdout, stderr } = await cli.call(`runs rejected ${runs.applied}${format}`.split(' '));
+      expect([exit, stdout, stderr]).toEqual([2, '', expect.stringContaining(`run ${runs.applied} are kept no more`)]);
+      expect(stderr).not.toContain('has read no file');
+    }
+    expect(await cli.run(`runs rejected ${runs.last}`)).toContain('no-such-group');
   });
 
   test('runs that changed nothing go after a year; what undo, why and the chain need stays, and rows stay counted', async () => {

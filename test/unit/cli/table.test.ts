@@ -13,6 +13,14 @@ test('columns are as wide as they need, numbers stand to the right', () => {
   ).toBe(['NAME       MEMBERS', 'a                5', 'long name     1200'].join('\n'));
 });
 
+test('a table of 200,000 lines is one like any other', () => {
+  const lines = table(
+    ['name'],
+    Array.from({ length: 200_000 }, (_, at) => [`learner ${at}`]),
+  ).split('\n');
+  expect([lines.length, lines.at(-1)]).toEqual([200_001, 'learner 199999']);
+});
+
 test('East Asian letters count for two columns, combining marks for none', () => {
   expect(
     table(

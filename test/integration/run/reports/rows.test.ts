@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
+import { rejectRun } from '../../../../src/run/approval.ts';
 import { recordProgress } from '../../../../src/run/progress.ts';
 import { COMPANY, HR, useMuster } from '../../../harness.ts';
 import { bytesOf, rowsOf } from './asking.ts';
@@ -282,6 +283,24 @@ test('runs: newest first, with their figures', async () => {
   expect(
     await rows('what: runs\nsummary: { by: [feed], figures: [sum read] }\nfilter: { feeds: [hr], state: [completed] }'),
   ).toEqual([['hr', 7]]);
+});
+
+test('runs: a plan that was not applied has read rows, and changed nothing', async () => {
+  const less = (row: string) => `${HEADER}c,cas@example.org,Cas,Smit,A,,sector-b\n${row},,,,A,,sector-b\n`;
+  await muster.import(less('a'), { preview: true });
+  const { run } = await muster.import(less('d'));
+  await rejectRun(muster.context, run, 'test');
+  await muster.import(less('d'));
+  const asked = 'what: runs\nfilter: { feeds: [hr], state: [planned, held, rejected] }';
+  const columns = 'columns: [state, read, membershipsAdded, membershipsRemoved, deactivated, expired]';
+  expect(await rows(`${asked}\n${columns}\norder: [state]`)).toEqual([
+    ['held', 2, null, null, null, null],
+    ['planned', 2, null, null, null, null],
+    ['rejected', 2, null, null, null, null],
+  ]);
+  expect(await rows(`${asked}\nsummary: { by: [feed], figures: [sum read, sum membershipsRemoved] }`)).toEqual([
+    ['hr', 6, 0],
+  ]);
 });
 
 test('texts come in the order of people: case and accents do not part what belongs together', async () => {

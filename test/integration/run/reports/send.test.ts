@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { pauseAfter } from '../../../../src/notify/due.ts';
 import { viewSending } from '../../../../src/run/reports/saved.ts';
 import { askToSend, sendReports } from '../../../../src/run/reports/send.ts';
+import { messages } from '../../../../src/run/views/messagesView.ts';
 import { scheduleDueReports } from '../../../../src/schedule/dueReports.ts';
 import { readReport } from '../../../../src/settings/report.ts';
 import type { Telling } from '../../../../src/settings/telling.ts';
@@ -59,6 +60,7 @@ beforeEach(async () => {
   await muster.store.reports.deleteMany({});
   await muster.store.sendings.deleteMany({});
   mailServer.mails.length = 0;
+  mailServer.refuses = [];
   muster.clock.set('2026-02-10T03:00:00Z');
 });
 
@@ -202,6 +204,31 @@ describe('a report that is to be sent', () => {
     ]);
     muster.clock.forward(pauseAfter(1, 1) as number);
     expect(await deliver()).toBe(0);
+  });
+
+  test('doctor tells of it: of no mail server, of the last that did not arrive, of addresses that were refused', async () => {
+    const wrong = async (mails = true) =>
+      (await messages(muster.context, mails)).filter(({ ok }) => !ok).map(({ found }) => found);
+    const report = await save();
+    expect(await wrong(false)).toEqual(['report Everybody asks for mail, and SMTP_URL is not set']);
+    expect(await wrong()).toEqual([]);
+    await ask(report);
+    expect(await wrong()).toEqual([]);
+    await deliver({ smtpUrl: 'smtp://127.0.0.1:9' });
+    expect(await wrong()).toEqual(['the last of report Everybody could not be delivered: ECONNREFUSED']);
+    muster.clock.forward(HOUR);
+    mailServer.refuses = ['it@example.org'];
+    await deliver();
+    expect(mailServer.mails).toMatchObject([{ to: ['hr@example.org'] }]);
+    expect(await sendings()).toMatchObject([{ refused: 1, deliveredAt: muster.clock.now() }]);
+    expect(await wrong()).toEqual([
+      'the last of report Everybody was refused by the mail server for 1 of its addresses',
+    ]);
+    mailServer.refuses = [];
+    muster.clock.forward(HOUR);
+    await ask(report);
+    await deliver();
+    expect(await wrong()).toEqual([]);
   });
 
   test('a worker that is told to stop leaves it to the next', async () => {

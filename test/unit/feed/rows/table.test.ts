@@ -2,7 +2,15 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { IN_DOUBT, NEW_ROW } from '../../../../src/feed/rows/matcher.ts';
 import type { Rows } from '../../../../src/feed/rows/rows.ts';
-import { LOOK_AGAIN, PART_BYTES, REPEATED, RowTable, RowTableWriter } from '../../../../src/feed/rows/table.ts';
+import {
+  LEFT,
+  LOOK_AGAIN,
+  PART_BYTES,
+  REPEATED,
+  RowTable,
+  RowTableWriter,
+  withoutLearners,
+} from '../../../../src/feed/rows/table.ts';
 
 type Hash = readonly [low: number, high: number];
 
@@ -169,22 +177,50 @@ describe('the parts of a table', () => {
   test('are full but for the last, and give back what was written', () => {
     const parts: Uint8Array[] = [];
     const writer = new RowTableWriter((part) => parts.push(part));
-    const rows = 150_000;
+    const rows = 200_000;
     for (let row = 0; row < rows; row++) writer.add(row, 2 ** 32 - 1 - row, row * 3, row % 5 === 0 ? REPEATED : 0);
     expect(parts).toHaveLength(2);
     writer.end();
     expect(writer.rows).toBe(rows);
-    expect(parts.map((part) => part.length)).toEqual([PART_BYTES, PART_BYTES, rows * 16 - 2 * PART_BYTES]);
+    expect(parts.map((part) => part.length)).toEqual([PART_BYTES, PART_BYTES, rows * 12 - 2 * PART_BYTES]);
     const table = RowTable.fromParts(parts);
     expect(table.rows).toBe(rows);
-    for (const row of [0, 1, 65_535, 65_536, rows - 1])
+    for (const row of [0, 1, 87_380, 87_381, rows - 1])
       expect([table.hashLow(row), table.hashHigh(row), table.learner(row), table.flags(row)]).toEqual([
         row,
         2 ** 32 - 1 - row,
         row * 3,
         row % 5 === 0 ? REPEATED : 0,
       ]);
-    expect(() => table.learner(rows)).toThrow('no row 150000');
+    expect(() => table.learner(rows)).toThrow('no row 200000');
+  });
+
+  test('take over rows of another table in any pieces, across parts', () => {
+    const source = tableOf(Array.from({ length: 200_000 }, (_, at): Hash => [at, 2 ** 32 - 1 - at]));
+    const writer = new RowTableWriter();
+    const pieces = [
+      [5, 1],
+      [0, 90_000],
+      [199_999, 1],
+      [40_000, 120_000],
+    ] as const;
+    for (const [row, count] of pieces) writer.addFrom(source, row, count);
+    const table = RowTable.fromParts(writer.parts());
+    const rows = pieces.flatMap(([row, count]) => Array.from({ length: count }, (_, at) => row + at));
+    expect([table.rows, writer.rows]).toEqual([rows.length, rows.length]);
+    const isSame = (row: number, at: number) =>
+      table.hashLow(at) === row && table.hashHigh(at) === 2 ** 32 - 1 - row && table.learner(at) === row + 100;
+    expect(rows.every(isSame)).toBe(true);
+  });
+
+  test('name learners and flags in one word, and no learner whose number does not fit', () => {
+    const writer = new RowTableWriter();
+    writer.add(1, 1, 2 ** 30 - 1, REPEATED | LEFT);
+    expect(() => writer.add(1, 1, 2 ** 30, 0)).toThrow('Learner 1073741824 is beyond');
+    const table = RowTable.fromParts(writer.parts());
+    expect([table.rows, table.learner(0), table.flags(0)]).toEqual([1, 2 ** 30 - 1, REPEATED | LEFT]);
+    const [part] = writer.parts() as [Uint8Array];
+    expect(withoutLearners(part, new Set([2 ** 30 - 1]))).toHaveLength(0);
   });
 
   test('may lie anywhere in memory and be cut between any rows', () => {
@@ -197,12 +233,12 @@ describe('the parts of a table', () => {
     for (const row of [2, 0, 1]) writer.addFrom(source, row);
     const [whole] = writer.parts() as [Uint8Array];
     const shifted = Buffer.concat([Buffer.from('x'), whole]).subarray(1);
-    const table = RowTable.fromParts([shifted.subarray(0, 16), shifted.subarray(16)]);
+    const table = RowTable.fromParts([shifted.subarray(0, 12), shifted.subarray(12)]);
     expect([0, 1, 2].map((row) => [table.hashLow(row), table.learner(row)])).toEqual([
       [5, 102],
       [1, 100],
       [3, 101],
     ]);
-    expect(() => RowTable.fromParts([whole.subarray(0, 17)])).toThrow('17 bytes, which are no whole rows of 16');
+    expect(() => RowTable.fromParts([whole.subarray(0, 17)])).toThrow('17 bytes, which are no whole rows of 12');
   });
 });
