@@ -2,7 +2,7 @@ import type { Env } from './env.ts';
 
 /** How people are told of what happens to feeds. */
 export interface Telling {
-  /** Where the console is reached; begins the links. */
+  /** Where the API is reached; begins the links. */
   readonly url: string;
   /** Keys of webhooks' signatures are derived from it where a feed has none of its own; else from one in the database. */
   readonly secret?: string;

@@ -52,7 +52,7 @@ export function oidcRoutes(app: App, context: HttpContext): void {
       schema: {
         tags,
         summary: 'Sends the browser to the log-in service of the company',
-        querystring: z.strictObject({ to: Place.default('/') }),
+        querystring: z.strictObject({ to: Place.default('/api/docs') }),
         response: { 302: z.undefined().meta({ description: 'To the log-in service' }), ...PROBLEMS },
       },
     },
@@ -72,7 +72,7 @@ export function oidcRoutes(app: App, context: HttpContext): void {
         tags,
         summary: 'Where the log-in service sends the browser back to; opens the session',
         querystring: Answer,
-        response: { 200: stream('text/html', 'Leads on into the console'), ...PROBLEMS },
+        response: { 200: stream('text/html', 'Leads on to where the log-in was to lead'), ...PROBLEMS },
       },
     },
     async (request, reply) =>
