@@ -195,13 +195,18 @@ function windowEndings(input: SettleInput): { endings: readonly Ending[]; settle
   return { endings, settled: STRENGTH[kind] >= STRENGTH[needs], ...(since && { since }) };
 }
 
-/** Windows that a change has ended at a moment that has passed by now, and that would not have ended then before. */
-export function closedSince({ memberships }: Change, now: Date): ClosedWindow[] {
+/**
+ * Windows that a change has ended at a moment that has passed since it was planned, and that would not have ended then
+ * before. What had passed when it was planned bears its option in the change.
+ */
+export function closedSince({ memberships }: Change, planned: Date, now: Date): ClosedWindow[] {
   return memberships.flatMap(({ group, source, before, after, courses }) =>
     courses
       ? []
       : after.flatMap(({ until }) =>
-          until && until <= now && before.some((one) => reachesBeyond(one, until)) ? [{ group, source, until }] : [],
+          until && until > planned && until <= now && before.some((one) => reachesBeyond(one, until))
+            ? [{ group, source, until }]
+            : [],
         ),
   );
 }

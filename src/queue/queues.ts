@@ -60,7 +60,10 @@ export class Queues {
         data: { run, batch },
         opts: { ...this.#options(name), ...carrying(trace), jobId: `${run}-${batch}-${name}` },
       }));
-      await withPatience(this.queue(name).addBulk(jobs), MUCH);
+      await withPatience(this.queue(name).addBulk(jobs), MUCH).catch((error: unknown) => {
+        this.doubtful = true;
+        throw error;
+      });
     }
   }
 

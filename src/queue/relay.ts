@@ -20,7 +20,7 @@ export async function relay({ store, clock }: Services, queues: Queues): Promise
   queues.doubtful = false;
   try {
     const emptied = (await withPatience(queues.redis.set(`${queues.prefix}:filled`, '1', 'NX'))) === 'OK';
-    if (emptied) await queues.limit();
+    if (all || emptied) await queues.limit();
     const entries = await dueEntries(store, all || emptied ? new Date(8.64e15) : now, all || emptied ? 0 : AT_ONCE);
     for (let at = 0; at < entries.length; at += AT_ONCE) {
       const some = entries.slice(at, at + AT_ONCE);

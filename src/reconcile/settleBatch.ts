@@ -36,7 +36,10 @@ export async function settleBatch(services: Services, id: BatchId, kind: SettleK
   const { store, log } = services;
   const [batch, run, entry] = await Promise.all([
     store.batches.findOne({ _id: id }),
-    store.runs.findOne({ _id: id.run }, { projection: { by: 1, feed: 1, kind: 1, source: 1, undoes: 1 } }),
+    store.runs.findOne(
+      { _id: id.run },
+      { projection: { by: 1, feed: 1, kind: 1, source: 1, undoes: 1, createdAt: 1 } },
+    ),
     beginEntry(store, id, kind),
   ]);
   if (!batch || !run || !entry) return;
@@ -87,7 +90,7 @@ function itemsOf({ changes, learners, restores = [] }: BatchDoc, actual: Readonl
   return [...changed, ...[...left.values()].map((restore) => ({ learner: restore.learner, restore }))];
 }
 
-type SettlingRun = Pick<RunDoc, '_id' | 'by' | 'feed' | 'kind' | 'source' | 'undoes'>;
+type SettlingRun = Pick<RunDoc, '_id' | 'by' | 'feed' | 'kind' | 'source' | 'undoes' | 'createdAt'>;
 
 /** Settles the learners of a batch in the transaction that has written its changes. */
 export function settleChanges(
@@ -135,7 +138,7 @@ async function settleItems(
   const orders = (await concernedBy(store, session, grants, items)).map(({ learner, change, restore }) => ({
     learner,
     endings: change ? endingsOf(change, structure) : revokeEndings(grants, kind),
-    ...(change && { closed: closedSince(change, now) }),
+    ...(change && { closed: closedSince(change, run.createdAt, now) }),
     ...(grants && { grant: new Set(grants.grant), revoke: new Set(grants.revoke) }),
     ...(restore && {
       grant: new Set(restore.grant),

@@ -1,5 +1,6 @@
 import type { LearnerId, RunId } from '../domain/ids.ts';
 import { isWorking } from '../domain/run.ts';
+import { renumbered } from '../feed/rows/table.ts';
 import { readFeedDoc, settingsOf } from '../store/feeds.ts';
 import type { RunDoc } from '../store/models.ts';
 import { hasWork, ofRun } from '../store/outbox.ts';
@@ -7,7 +8,7 @@ import { moveRun, readRun } from '../store/runs.ts';
 import type { Services } from '../store/services.ts';
 import { supersedeSetAside, withdrawSetAside } from '../store/setAside.ts';
 import { type Session, within } from '../store/store.ts';
-import { attemptOfTable, dropTable, partsOf, runOfTable } from '../store/tables.ts';
+import { attemptOfTable, dropTable, FORMAT, partsOf, runOfTable } from '../store/tables.ts';
 import { dropEmptiedGroups } from './emptiedGroups.ts';
 import { NO_SUBSCRIPTIONS, type Outcome, type SubscriptionCounts, seenBy } from './outcome.ts';
 
@@ -42,7 +43,7 @@ export async function finishRun(services: Services, run: RunDoc): Promise<boolea
   const { store, clock } = services;
   const outcome = run.outcome as Outcome | undefined;
   const subscriptions = await countEvents(services, run._id);
-  const instead = await renumbered(services, run._id);
+  const instead = await numbersInstead(services, run._id);
   if (outcome?.applied && instead.size > 0) await renumberTable(services, outcome.applied.table, instead);
   const now = clock.now();
   const moved = await store.transaction(async (session) => {
@@ -107,7 +108,7 @@ export async function countEvents(
   return sum;
 }
 
-async function renumbered({ store }: Services, run: RunId): Promise<Map<LearnerId, LearnerId>> {
+async function numbersInstead({ store }: Services, run: RunId): Promise<Map<LearnerId, LearnerId>> {
   const audits = await store.audit
     .find({ ...ofRun(run), instead: { $exists: true } }, { projection: { instead: 1 } })
     .toArray();
@@ -120,14 +121,9 @@ async function renumberTable(
   table: string,
   instead: ReadonlyMap<LearnerId, LearnerId>,
 ): Promise<void> {
-  for await (const { _id, bytes } of store.tables.find({ _id: partsOf(table) }, { promoteBuffers: true })) {
-    const copy = Uint8Array.from(bytes);
-    const view = new DataView(copy.buffer);
-    for (let at = 8; at < copy.length; at += 16) {
-      const actual = instead.get(view.getUint32(at, true) as LearnerId);
-      if (actual !== undefined) view.setUint32(at, actual, true);
-    }
-    await store.tables.updateOne({ _id }, { $set: { bytes: copy } });
+  const parts = { _id: partsOf(table), format: FORMAT };
+  for await (const { _id, bytes } of store.tables.find(parts, { promoteBuffers: true })) {
+    await store.tables.updateOne({ _id }, { $set: { bytes: renumbered(bytes, instead) } });
   }
 }
 

@@ -2,7 +2,7 @@ import { applyChange, asChangeOf, asOfNow, createLearner, withoutGone } from '..
 import type { Change } from '../domain/change.ts';
 import type { LearnerId, SourceName } from '../domain/ids.ts';
 import type { Learner } from '../domain/learner.ts';
-import { endingsOf, type SettleKind } from '../domain/settle.ts';
+import { closedSince, endingsOf, type SettleKind } from '../domain/settle.ts';
 import type { Structure } from '../domain/structure.ts';
 import { oneByOne, TRIES_TOGETHER } from '../reconcile/oneByOne.ts';
 import { auditOf, settleLearners, settleNew } from '../reconcile/settleBatch.ts';
@@ -165,7 +165,12 @@ async function writeChanges(
     updates.map(({ learner }) => learner),
     session,
   );
-  const keeping = updates.filter(({ memberships }) => memberships.some(({ courses }) => courses === 'keep'));
+  const now = services.clock.now();
+  const keeping = updates.filter(
+    (change) =>
+      change.memberships.some(({ courses }) => courses === 'keep') ||
+      closedSince(change, run.createdAt, now).length > 0,
+  );
   // What a group gives must be an active subscription before `keep` can turn it into a direct grant (R6).
   if (keeping.length > 0) await settleKeeping(services, session, run, id, keeping, 'before', alone);
   const edits: Edit<LearnerDoc>[] = [];
@@ -224,6 +229,7 @@ async function settleKeeping(
   const orders = changes.map((change) => ({
     learner: change.learner,
     endings: when === 'after' ? endingsOf(change, structure).filter(({ option }) => option === 'keep') : [],
+    ...(when === 'after' && { closed: closedSince(change, run.createdAt, now) }),
   }));
   const kind = when === 'after' ? 'expire' : 'subscribe';
   // `expire` must not go ahead of a purge of the same change: that settlement follows by itself.
@@ -350,7 +356,8 @@ export async function applySetAside(
   const now = clock.now();
   const structure = await fenceStructure(store, session, id);
   await writeChanges(services, session, run, { _id: id }, structure, [done], alone);
-  const orders = [{ learner: done.learner, endings: endingsOf(done, structure) }];
+  const closed = closedSince(done, run.createdAt, now);
+  const orders = [{ learner: done.learner, endings: endingsOf(done, structure), closed }];
   const work = { orders, structure, kind: 'purge' as const, now, run: run._id };
   const settlements = await settleLearners(services, session, work);
   const instead: AuditDoc['instead'] = done.learner === change.learner ? [] : [[change.learner, done.learner]];

@@ -86,7 +86,8 @@ export function isFree(run: RunDoc, now: Date): boolean {
 }
 
 async function apply({ services, queues, work, progress, signal }: Drive, run: RunDoc): Promise<RunDoc> {
-  await enqueueRun(services.store, await queues(), run._id);
+  // Where Redis does not answer, the relay of this process enqueues it later.
+  await enqueueRun(services.store, await queues(), run._id).catch(() => undefined);
   await work();
   const began = performance.now();
   for (let now: RunDoc = run; ; ) {

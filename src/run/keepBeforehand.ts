@@ -38,7 +38,7 @@ export async function keepBeforehand(services: Services, run: RunDoc, after: Str
       const before = await readStructure(store, session);
       const work = { now, run: run._id };
       const first = learners.map((learner) => ({ learner, endings: [] }));
-      const waiting = await settleLearners(services, session, {
+      const waited = await settleLearners(services, session, {
         ...work,
         orders: first,
         structure: before,
@@ -53,7 +53,7 @@ export async function keepBeforehand(services: Services, run: RunDoc, after: Str
       });
       const entries = [
         // What had waited for its settlement is no part of what is taken back.
-        auditOf({ run: run._id, batch }, 'keep-before', run.by, run.source.name, now, waiting),
+        auditOf({ run: run._id, batch }, 'keep-before', run.by, run.source.name, now, waited),
         auditOf({ run: run._id, batch }, KEEP, run.by, run.source.name, now, settlements),
       ];
       for (const entry of entries) if (entry) await store.audit.insertOne(entry, { session });
@@ -110,7 +110,7 @@ export async function takeBackKept({ store, clock }: Services, _id: RunId): Prom
 const GROUPS_UNCHANGED = {
   code: 'groups-unchanged',
   message:
-    'The groups were changed by somebody else at the same time, or the process ended, so this change was not made; direct grants that had been made for it (keep) are taken back. Make it again where it is still wanted.',
+    'The groups were changed by somebody else at the same time, or the process ended, so this change was not made; direct grants that had been made for it (keep) are taken back where a group gives the course still. Make it again where it is still wanted.',
 };
 
 function revoking({ _id: { run, batch }, events = [] }: AuditDoc): BatchDoc {

@@ -31,8 +31,8 @@ export class RowMap {
     this.#flags = new Uint8Array(others);
   }
 
-  /** Appends rows: `matches` has the row of the table that each is, or a number below 0. Returns the index of the first of them. */
-  append({ count, hashLow, hashHigh }: Rows, matches: Int32Array): number {
+  /** Appends rows: `matches` has the row of the table that each is, or a number below 0. */
+  append({ count, hashLow, hashHigh }: Rows, matches: Int32Array): void {
     const first = this.length;
     this.length += count;
     if (!this.#table) {
@@ -40,7 +40,7 @@ export class RowMap {
       this.#low.set(hashLow.subarray(0, count), first);
       this.#high.set(hashHigh.subarray(0, count), first);
       this.#others = this.length;
-      return first;
+      return;
     }
     if (this.length > this.#place.length) this.#place = grown(this.#place, new Int32Array(roomFor(this.length)));
     const place = this.#place;
@@ -48,7 +48,6 @@ export class RowMap {
       const match = matches[at] as number;
       place[first + at] = match >= 0 ? match : -1 - this.#add(hashLow[at] as number, hashHigh[at] as number);
     }
-    return first;
   }
 
   /** The row is this one of the table, as has turned out. */

@@ -538,15 +538,11 @@ export async function importStructure(
       return id === undefined ? [] : [{ id, after: { id, ...after } }];
     });
   let made: GroupChange[] = [];
-  if (wanted.length > 0) {
-    const change = { by, why: 'groups import', option: 'expire' } as const;
-    await changeStructure(services, {
-      ...change,
-      groups: (now) => {
-        made = changesFrom(now);
-        return made;
-      },
-    });
-  }
+  const madeFrom = (now: Structure) => {
+    made = changesFrom(now);
+    return made;
+  };
+  if (wanted.length > 0)
+    await changeStructure(services, { by, why: 'groups import', groups: madeFrom, option: 'expire' });
   return new Set(made.flatMap(({ after }) => after?.externalId ?? []));
 }

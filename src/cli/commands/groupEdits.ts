@@ -234,7 +234,7 @@ function endingText({ learners, courses, results }: EndingPreview, option: Remov
   const lost = `${counted(learners, 'learner')} would lose ${counted(courses, 'course')} that nothing else gives`;
   if (option === 'keep') return `${lost}; keep makes direct grants of them.`;
   return option === 'purge'
-    ? `${lost}; purge deletes ${counted(results, 'result')}.`
+    ? `${lost}; purge deletes ${counted(results, 'result')}, those of memberships that have ended among them.`
     : `${lost}; expire saves the results.`;
 }
 

@@ -3,6 +3,8 @@ import { ROW_WORDS, RowMatcher } from './matcher.ts';
 const ROW_BYTES = 4 * ROW_WORDS;
 /** Bytes of one part at most: whole rows of some 1 MB. */
 export const PART_BYTES = ROW_BYTES * Math.floor((1024 * 1024) / ROW_BYTES);
+/** Where in a row its learner stands. */
+const LEARNER_BYTE = 8;
 /** Learners have numbers below this: the two bits above are flags. */
 const MOST_LEARNERS = 2 ** 30;
 /** Flag: an equal row stands earlier in the file. */
@@ -121,6 +123,7 @@ export class RowTableWriter {
 
   /** So many rows as they stand one behind the other in another table. */
   addFrom(table: RowTable, row: number, count = 1): void {
+    // Rows of a shuffled file come one by one: a view of each would cost more than the row.
     if (count === 1) {
       this.add(table.hashLow(row), table.hashHigh(row), table.learner(row), table.flags(row));
       return;
@@ -156,13 +159,25 @@ export class RowTableWriter {
   }
 }
 
+/** A copy of a part of a table in which these learners have other numbers. */
+export function renumbered(part: Uint8Array, numbers: ReadonlyMap<number, number>): Uint8Array {
+  const copy = Uint8Array.from(part);
+  const view = new DataView(copy.buffer);
+  for (let at = LEARNER_BYTE; at < copy.length; at += ROW_BYTES) {
+    const word = view.getUint32(at, true);
+    const learner = word & (MOST_LEARNERS - 1);
+    view.setUint32(at, word - learner + (numbers.get(learner) ?? learner), true);
+  }
+  return copy;
+}
+
 /** A part of a table without the rows of these learners. */
 export function withoutLearners(part: Uint8Array, learners: ReadonlySet<number>): Uint8Array {
   const view = new DataView(part.buffer, part.byteOffset, part.length);
   const left = new Uint8Array(part.length);
   let filled = 0;
   for (let at = 0; at < part.length; at += ROW_BYTES) {
-    if (learners.has(view.getUint32(at + 8, true) & (MOST_LEARNERS - 1))) continue;
+    if (learners.has(view.getUint32(at + LEARNER_BYTE, true) & (MOST_LEARNERS - 1))) continue;
     left.set(part.subarray(at, at + ROW_BYTES), filled);
     filled += ROW_BYTES;
   }

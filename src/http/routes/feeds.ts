@@ -254,7 +254,7 @@ async function refuseOutside({ base, uploads }: HttpContext, { source }: FeedSet
   const [realPath, ...realPlaces] = await Promise.all([path, ...places].map(followed));
   if (mayRead(path, places) && mayRead(realPath as string, realPlaces)) return;
   throw new UsageError(
-    `The feed's source ${source.path} lies outside of the directories that feeds of the API may read; nothing was changed. Put the files below the working directory or below MUSTER_DATA/inbox, or the feed into config/feeds.`,
+    `The feed's source ${source.path} lies outside of the directories that feeds of the API may read; nothing was changed. Put the files below the working directory (but not below config, nor where MUSTER_DATA lies) or below MUSTER_DATA/inbox, or the feed into config/feeds.`,
   );
 }
 

@@ -73,7 +73,7 @@ export function subenvironmentRoutes(app: App, context: HttpContext): void {
       return reply
         .code(201)
         .header('location', `/api/v1/subenvironments/${encodeURIComponent(made.name)}`)
-        .send(made);
+        .send(shownTo(principal)(made));
     },
   );
   app.get(

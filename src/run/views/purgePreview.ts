@@ -12,7 +12,7 @@ export interface EndingPreview {
   /** Learners who lose a course that nothing else gives them. */
   readonly learners: number;
   readonly courses: number;
-  /** Results (learner, course) that a purge would delete. */
+  /** Results (learner, course) that a purge would delete; of a group that is deleted, those of memberships that have ended too. */
   readonly results: number;
 }
 

@@ -1,6 +1,11 @@
 import { beforeAll, expect, test } from 'vitest';
+import type { RowTable } from '../../../src/feed/rows/table.ts';
 import { countAgain } from '../../../src/run/execute.ts';
+import { loadTable } from '../../../src/run/loadTable.ts';
+import { drainRun } from '../../../src/run/manual.ts';
 import type { Outcome } from '../../../src/run/outcome.ts';
+import { readFeedDoc } from '../../../src/store/feeds.ts';
+import type { Applied } from '../../../src/store/models.ts';
 import { COMPANY, HR, useMuster } from '../../harness.ts';
 
 const muster = useMuster();
@@ -38,4 +43,32 @@ test('a plan is counted again before it is applied, with what other feeds have b
   expect(await countAgain(muster.context, planned, outcome)).toMatchObject({
     guard: { held: true, breaches: [{ limit: 'allFeeds24hPercent', max: 8 }] },
   });
+});
+
+test('R20 R23: learners whom two feeds make at once are told apart in both tables: who leaves one of them later is found', async () => {
+  const rows = (without: number[] = []) =>
+    sheet('both')
+      .split('\n')
+      .filter((row) => !without.some((n) => row.startsWith(`both-${n},`)))
+      .join('\n');
+  await muster.stopWorkers();
+  const planned = [];
+  for (const feed of ['east', 'west']) {
+    await muster.feed(HR.replace('name: hr', `name: ${feed}`));
+    planned.push(await muster.read(rows(), { feed }));
+  }
+  for (const { _id } of planned) {
+    await drainRun(muster.context, _id);
+    expect(await muster.settled(_id)).toMatchObject({ state: 'completed' });
+  }
+  const west = await readFeedDoc(muster.store, 'west' as never);
+  const table = (await loadTable(muster.store, west?.applied as Applied)) as RowTable;
+  const real = await Promise.all(Array.from({ length: 40 }, (_, at) => muster.learner(`both-${at}`)));
+  expect(Array.from({ length: table.rows }, (_, row) => table.learner(row))).toEqual(real);
+  await muster.startWorkers();
+  const without = [3, 6, 9];
+  expect(await muster.import(rows(without), { feed: 'west', approve: true })).toMatchObject({
+    memberships: { removed: 3 },
+  });
+  for (const n of without) expect(await muster.memberships(`both-${n}`)).toEqual(['sector-a: east']);
 });

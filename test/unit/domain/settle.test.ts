@@ -1,10 +1,11 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { RemovalOption, SubscriptionEvent } from '../../../src/domain/change.ts';
+import type { Change, RemovalOption, SubscriptionEvent } from '../../../src/domain/change.ts';
 import { entitledCourses } from '../../../src/domain/entitlement.ts';
 import type { CourseId, GroupId, LearnerId } from '../../../src/domain/ids.ts';
 import type { Membership } from '../../../src/domain/learner.ts';
 import {
+  closedSince,
   endingOf,
   endingsOf,
   lostCourses,
@@ -152,6 +153,54 @@ describe('settling one learner', () => {
 
   test('R8: the results of a course without subscription are purged too', () => {
     expect(settled({ endings: removal(1, 'purge') })).toMatchObject({ purge: [1], changed: false, events: [] });
+  });
+
+  test('R6: a grant of keep that is turned back goes where a group gives the course, and stays where none does', () => {
+    const release = new Set([1, 3] as CourseId[]);
+    const items = [item(1, 'active', true), item(3, 'active', true)];
+    const end = settled({ memberships: [member(1, 'hr')], held: held(items), release });
+    expect(end.items).toMatchObject([
+      { course: 1, status: 'active', direct: false },
+      { course: 3, status: 'active', direct: true },
+    ]);
+    expect(end.events).toEqual([{ kind: 'revoked', course: 1 }]);
+  });
+
+  test.each([
+    ['keep', 'expire', { items: [{ course: 1, status: 'active', direct: true }] }, undefined],
+    ['expire', 'expire', { items: [{ course: 1, status: 'expired' }] }, undefined],
+    ['purge', 'purge', { items: [], purge: [1] }, undefined],
+    ['purge', 'expire', { items: [{ course: 1, status: 'expired' }], purge: [] }, days(-1)],
+  ] as const)(
+    'R5 R6: a window that was set late and has closed ends by %s, settled as %s',
+    (option, kind, end, due) => {
+      const closed = [{ group: 1 as GroupId, source: 'hr' as never, until: days(-1) }];
+      const memberships = [{ group: 1 as GroupId, sources: [{ source: 'hr' as never, until: days(-1) }] }];
+      const result = settled({ memberships, held: held([item(1)]), closed, kind, windowOption: () => option });
+      expect(result).toMatchObject(end);
+      expect(result.due).toEqual(due);
+    },
+  );
+
+  test('R5: a window counts as set late only where it closed after the plan was made, and was open there before', () => {
+    const change = (until: number, before?: number): Change => ({
+      learner: LEARNER,
+      revision: 1,
+      fields: [],
+      memberships: [
+        {
+          group: 1 as GroupId,
+          source: 'hr' as never,
+          before: [before === undefined ? {} : { until: days(before) }],
+          after: [{ until: days(until) }],
+        },
+      ],
+    });
+    const closed = (one: Change) => closedSince(one, days(-3), NOW).map(({ until }) => until);
+    expect(closed(change(-1))).toEqual([days(-1)]);
+    expect(closed(change(-1, 5))).toEqual([days(-1)]);
+    expect(closed(change(0))).toEqual([NOW]);
+    for (const other of [change(1), change(-3), change(-5), change(-1, -2)]) expect(closed(other)).toEqual([]);
   });
 
   test('R6 R8: keep wins where keep and purge both name a course', () => {

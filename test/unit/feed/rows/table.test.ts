@@ -9,6 +9,7 @@ import {
   REPEATED,
   RowTable,
   RowTableWriter,
+  renumbered,
   withoutLearners,
 } from '../../../../src/feed/rows/table.ts';
 
@@ -221,6 +222,26 @@ describe('the parts of a table', () => {
     expect([table.rows, table.learner(0), table.flags(0)]).toEqual([1, 2 ** 30 - 1, REPEATED | LEFT]);
     const [part] = writer.parts() as [Uint8Array];
     expect(withoutLearners(part, new Set([2 ** 30 - 1]))).toHaveLength(0);
+  });
+
+  test('give learners other numbers, and keep hashes, flags and all others as they are', () => {
+    const writer = new RowTableWriter();
+    // Hashes that look like the numbers to be changed.
+    for (let row = 0; row < 9; row += 1) writer.add(row % 2, 3, row, row % 3 === 0 ? LEFT : 0);
+    const [part] = writer.parts() as [Uint8Array];
+    const table = RowTable.fromParts([
+      renumbered(
+        part,
+        new Map([
+          [0, 70],
+          [3, 2 ** 30 - 1],
+          [8, 71],
+        ]),
+      ),
+    ]);
+    const rows = Array.from({ length: 9 }, (_, row) => [table.hashLow(row), table.hashHigh(row), table.flags(row)]);
+    expect(rows).toEqual(Array.from({ length: 9 }, (_, row) => [row % 2, 3, row % 3 === 0 ? LEFT : 0]));
+    expect(rows.map((_, row) => table.learner(row))).toEqual([70, 1, 2, 2 ** 30 - 1, 4, 5, 6, 7, 71]);
   });
 
   test('may lie anywhere in memory and be cut between any rows', () => {
