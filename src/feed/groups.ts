@@ -16,8 +16,9 @@ export type FindColumn = (column: string | undefined) => number;
 
 /**
  * Reads the groups of a row from all group columns: split, trimmed, prefixed, empty ones and repetitions dropped.
- * Names and parents go with the groups by their order; one parent stands for all. `leniently`: names and parents
- * that do not fit are left out instead of raising GroupNamesUneven.
+ * Names and parents go with the groups by their places, where there are as many, a blank one giving none; otherwise by
+ * their order. One parent without a separator stands for all. `leniently`: names and parents that do not fit are left out
+ * instead of raising GroupNamesUneven.
  */
 export function compileGroups(
   settings: FeedSettings['groups'],
@@ -43,17 +44,18 @@ function compileColumn(
   const seen = new Map<string, readonly NamedGroup[]>();
 
   function read(cells: Cells, leniently: boolean): readonly NamedGroup[] {
-    const ids = parts(cells[index], separator);
-    const names = fitting(cells, nameIndex, ids.length, false, leniently);
-    const parents = fitting(cells, parentIndex, ids.length, true, leniently);
+    const ids = places(cells[index], separator);
+    const names = fitting(cells, nameIndex, ids, false, leniently);
+    const parents = fitting(cells, parentIndex, ids, true, leniently);
     const groups: NamedGroup[] = [];
-    for (const [position, id] of ids.entries()) {
-      const own = names[position];
-      const above = parents[position] ?? parents[0];
+    for (const [place, id] of ids.entries()) {
+      if (id === '') continue;
+      const own = names[place];
+      const above = parents[place];
       const group = {
         externalId: (prefix + id) as ExternalId,
-        ...(own !== undefined && { name: own }),
-        ...(above !== undefined && { parent: (parentPrefix + above) as ExternalId }),
+        ...(own && { name: own }),
+        ...(above && { parent: (parentPrefix + above) as ExternalId }),
       };
       if (!holds(groups, group)) groups.push(group);
     }
@@ -63,15 +65,20 @@ function compileColumn(
   function fitting(
     cells: Cells,
     at: number,
-    groups: number,
+    ids: readonly string[],
     oneForAll: boolean,
     leniently: boolean,
   ): readonly string[] {
-    const given = at < 0 ? [] : parts(cells[at], separator);
-    if (given.length === 0 || given.length === groups || (oneForAll && given.length === 1)) return given;
+    const given = at < 0 ? [] : places(cells[at], separator);
+    const present = given.filter((part) => part !== '');
+    if (present.length === 0 || given.length === ids.length) return given;
+    if (oneForAll && given.length === 1) return ids.map(() => given[0] as string);
+    const groups = ids.filter((id) => id !== '').length;
+    let next = 0;
+    if (present.length === groups) return ids.map((id) => (id === '' ? '' : (present[next++] as string)));
     if (leniently) return [];
     const its = at === nameIndex ? name : parent?.column;
-    throw new GroupNamesUneven(`column ${its} gives ${given.length} for ${groups} groups of column ${column}`);
+    throw new GroupNamesUneven(`column ${its} gives ${present.length} for ${groups} groups of column ${column}`);
   }
 
   return (cells, leniently) => {
@@ -101,11 +108,9 @@ function holds(groups: readonly NamedGroup[], { externalId }: NamedGroup): boole
   return groups.some((group) => group.externalId === externalId);
 }
 
-function parts(text: string | undefined, separator: string | undefined): string[] {
+/** The parts of a cell in their places; blank ones are there too. */
+function places(text: string | undefined, separator: string | undefined): string[] {
   const whole = clean(text ?? '');
   if (separator === undefined || !whole.includes(separator)) return whole === '' ? [] : [whole];
-  return whole
-    .split(separator)
-    .map(clean)
-    .filter((part) => part !== '');
+  return whole.split(separator).map(clean);
 }

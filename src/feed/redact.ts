@@ -1,5 +1,6 @@
 import { createWriteStream } from 'node:fs';
-import { rename, rm } from 'node:fs/promises';
+import { chmod, chown, rename, rm, stat, utimes } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { Rejection, RowClaim } from '../domain/claim.ts';
 import type { FeedSettings } from '../settings/feed.ts';
@@ -19,14 +20,16 @@ export async function countTheirs(file: SourceFile, settings: FeedSettings, thei
 
 /**
  * Writes the feed file anew without somebody's rows; header, other rows, encoding and line ends stay as they are. The
- * new file takes the old one's place when it is whole. Returns how many rows were taken out; with none the file stays
+ * new file takes the old one's place when it is whole, its rights and its time: which file is the newest does not change. Returns how many rows were taken out; with none the file stays
  * untouched. Throws what the reader throws, also where the file changed meanwhile.
  */
 export async function redactFeed(file: SourceFile, settings: FeedSettings, theirs: Theirs): Promise<number> {
   const reader = await openFeed(file, settings);
   const { encoding, lineEnd } = reader.layout;
   const behind = encode(lineEnd, encoding);
-  const fresh = `${file.path}.redacted`;
+  const { mode, uid, gid, atime, mtime } = await stat(file.path);
+  // A name that is no feed's file.
+  const fresh = join(dirname(file.path), `.${basename(file.path)}.redacted`);
   let found = 0;
   async function* written(): AsyncGenerator<Uint8Array> {
     yield Buffer.concat([markOf(encoding), reader.rejectedLayout.header, behind]);
@@ -37,7 +40,12 @@ export async function redactFeed(file: SourceFile, settings: FeedSettings, their
   }
   try {
     await pipeline(written(), createWriteStream(fresh, { mode: 0o600 }));
-    if (found > 0) await rename(fresh, file.path);
+    if (found === 0) return found;
+    await chmod(fresh, mode);
+    // Only the superuser may give files away.
+    await chown(fresh, uid, gid).catch(() => undefined);
+    await utimes(fresh, atime, mtime);
+    await rename(fresh, file.path);
   } finally {
     await rm(fresh, { force: true });
   }

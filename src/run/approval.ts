@@ -95,9 +95,9 @@ export async function planAgain(services: Services, id: RunId, by: string): Prom
   if (!file || (await sha256Of(file)) !== sha256) return undefined;
   const source = { name, path, bytes: file.bytes, shared: host === undefined, ...(temporary && { temporary }) };
   const { feed, mode, settings } = run;
-  const again = await requestRun(services, { feed: feed as string, mode, preview: false, approve: false, by, source });
-  if (settings !== undefined) await services.store.runs.updateOne({ _id: again._id }, { $set: { settings } });
-  return executeRun(services, { ...again, ...(settings !== undefined && { settings }) }, file);
+  const as = { feed: feed as string, mode, preview: false, approve: false, by, source };
+  const again = await requestRun(services, { ...as, ...(settings !== undefined && { settings }) });
+  return executeRun(services, again, file);
 }
 
 /** Rejects a held run: nothing of it is applied. */

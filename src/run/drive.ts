@@ -100,9 +100,16 @@ async function apply({ services, queues, work, progress, signal }: Drive, run: R
   }
 }
 
-/** Runs that were killed while their file was read, in this or another process: they are to be read again. */
+/** Runs that were killed while their file was read, in this or another process, previews too: they are to be read again. */
 export async function abandonedRuns({ store, clock }: Services): Promise<RunDoc[]> {
-  const runs = await store.runs.find({ working: true, state: { $in: ['reading', 'planned'] } }).toArray();
+  const runs = await store.runs
+    .find({
+      $or: [
+        { working: true, state: { $in: ['reading', 'planned'] } },
+        { preview: true, state: 'reading' },
+      ],
+    })
+    .toArray();
   return runs.filter((run) => !isDriven(run, clock.now()));
 }
 

@@ -153,10 +153,11 @@ async function goOn(services: Services, places: Places, erasure: ErasureDoc): Pr
   await scrubAnswers(store, person);
   await scrubRecipients(services, erasure.by, person);
   await scrubTables(store, person.learners);
-  await scrubFiles(store, places, person);
-  const end = isLast
-    ? { $unset: { person: '' as const }, $set: { finishedAt: clock.now() } }
-    : { $set: { passed: true } };
+  const isWhole = await scrubFiles(store, places, person);
+  const end =
+    isLast && isWhole
+      ? { $unset: { person: '' as const }, $set: { finishedAt: clock.now() } }
+      : { $set: { passed: true } };
   await store.erasures.updateOne({ _id, person: { $exists: true } }, end);
 }
 

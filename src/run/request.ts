@@ -11,6 +11,8 @@ export interface RunRequest {
   /** Let the plan pass the guard. */
   readonly approve: boolean;
   readonly by: string;
+  /** The feed's text for this run alone. */
+  readonly settings?: string;
   /** The due time of the schedule; each is one run's alone (R26). */
   readonly due?: Date;
   /** The file; without one, the feed's own source. `shared`: every worker finds it under that path, not this host alone. */
@@ -26,7 +28,7 @@ export interface RunRequest {
 /** A run of a feed, queued (R22). Fails with a duplicate key where the due time has its run already. */
 export async function requestRun({ store, clock }: Services, request: RunRequest): Promise<RunDoc> {
   const now = clock.now();
-  const { feed, mode, preview, approve, by, due } = request;
+  const { feed, mode, preview, approve, by, due, settings } = request;
   const run: RunDoc = {
     _id: await newRunId(store),
     kind: 'feed',
@@ -40,6 +42,7 @@ export async function requestRun({ store, clock }: Services, request: RunRequest
     attempt: 0,
     by,
     ...(due && { due }),
+    ...(settings !== undefined && { settings }),
     createdAt: now,
     startedAt: null,
     finishedAt: null,

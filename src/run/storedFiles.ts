@@ -27,6 +27,8 @@ interface StoredFile {
   readonly settings: FeedSettings;
   /** The run that may read it again. */
   readonly run?: RunDoc;
+  /** A run of the feed reads it just now, or is about to. */
+  readonly busy?: boolean;
 }
 
 /** How many stored files name the person. */
@@ -45,10 +47,16 @@ export async function countFiles(store: Store, places: Places, person: Person): 
 
 /**
  * Takes the person's rows out of the feed files that Muster keeps on this host: uploads and copies that a run may read
- * again, and files below MUSTER_DATA that a feed reads. Copies that no run will read any more are removed.
+ * again, and files below MUSTER_DATA that a feed reads. Copies that no run will read any more are removed. False: a file
+ * was left out that is being read; it is for another time.
  */
-export async function scrubFiles(store: Store, places: Places, person: Person): Promise<void> {
-  for await (const { path, settings, run } of storedFiles(store, places)) {
+export async function scrubFiles(store: Store, places: Places, person: Person): Promise<boolean> {
+  let all = true;
+  for await (const { path, settings, run, busy } of storedFiles(store, places)) {
+    if (busy) {
+      all = false;
+      continue;
+    }
     const file = await sourceFile(path).catch(() => undefined);
     if (!file) continue;
     if (run && !needsFile(run.state, run.preview)) {
@@ -58,6 +66,7 @@ export async function scrubFiles(store: Store, places: Places, person: Person): 
     const altered = await ignoringUnfit(async () => (await redactFeed(file, settings, theirsIn(store, person))) > 0);
     if (altered && run) await keepFitting(store, run, await sourceFile(path));
   }
+  return all;
 }
 
 /** Runs that lie on another host with a file that may name somebody: it is for that host to look through. */
@@ -68,7 +77,8 @@ export function elsewhere(run: Pick<RunDoc, 'source' | 'state'>): boolean {
 
 async function* storedFiles(store: Store, places: Places): AsyncGenerator<StoredFile> {
   const data = await realpath(places.data).catch(() => resolve(places.data));
-  for (const path of await spooled(data)) {
+  // Runs name their copies as the directory was named.
+  for (const path of await spooled(resolve(places.data))) {
     const run = await store.runs.findOne({ 'source.path': path }, { sort: { createdAt: -1 } });
     const feed = run?.feed ? await readFeedDoc(store, run.feed) : null;
     const text = run?.settings ?? feed?.text;
@@ -78,8 +88,9 @@ async function* storedFiles(store: Store, places: Places): AsyncGenerator<Stored
     const settings = settingsOf(feed);
     for (const path of await filesOf(settings, places)) {
       const real = await realpath(path).catch(() => undefined);
-      const busy = await store.runs.findOne({ feed: feed._id, state: { $in: ['queued', 'reading'] } });
-      if (real?.startsWith(data + sep) && !busy) yield { path: real, settings };
+      if (!real?.startsWith(data + sep)) continue;
+      const reading = await store.runs.findOne({ feed: feed._id, state: { $in: ['queued', 'reading'] } });
+      yield { path: real, settings, busy: reading !== null };
     }
   }
 }

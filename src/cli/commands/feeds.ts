@@ -1,4 +1,4 @@
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { UsageError } from '../../domain/errors.ts';
 import { locate, sourceFile } from '../../feed/sources/file.ts';
@@ -12,6 +12,7 @@ import { nameIn, REDACTED, withSecrets } from '../../settings/redact.ts';
 import { readFeedDoc, saveFeed, settingsOf } from '../../store/feeds.ts';
 import { checkFile } from '../checkFile.ts';
 import type { Cli } from '../cli.ts';
+import { letGoOfFile } from '../feedFiles.ts';
 import { type JsonOption, printsFacts, wholeNumber } from '../options.ts';
 import { readText } from '../readText.ts';
 import { feedOf } from '../references.ts';
@@ -146,8 +147,12 @@ function sampleText({ file, encoding, delimiter, columns, rows }: FeedSample): s
 
 async function remove(cli: Cli, name: string, json: boolean | undefined): Promise<void> {
   const { services, store } = await cli.open();
-  await deleteFeed(services, await feedOf(store, name));
+  await deleteFeed(services, await letGoOfFile(store, feedFilesOf(cli), await feedOf(store, name)));
   cli.out.show(json, { name, deleted: true }, () => `Feed ${name} was deleted.`);
+}
+
+function feedFilesOf({ directory }: Cli): string {
+  return join(directory, 'config', 'feeds');
 }
 
 async function apply(cli: Cli, path: string, json: boolean | undefined): Promise<void> {
@@ -155,7 +160,8 @@ async function apply(cli: Cli, path: string, json: boolean | undefined): Promise
   // Refused before anything is started or joined.
   if (!given.includes(REDACTED)) readFeedFile(given, path);
   const { services, store } = await cli.open();
-  const stored = await readFeedDoc(store, nameIn(given) ?? '');
+  const found = await readFeedDoc(store, nameIn(given) ?? '');
+  const stored = found && (await letGoOfFile(store, feedFilesOf(cli), found));
   const text = withSecrets(given, stored?.text);
   const settings = readFeedFile(text, path);
   if (stored?.origin === 'file' && stored.text !== text) {

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { UsageError } from '../../domain/errors.ts';
 import { sourceFile, spool } from '../../feed/sources/file.ts';
 import { requestRun } from '../../run/request.ts';
-import { readFeedFile } from '../../settings/feed.ts';
+import { type FeedSettings, readFeedFile } from '../../settings/feed.ts';
 import { readFeedDoc, saveFeed, settingsOf } from '../../store/feeds.ts';
 import type { FeedDoc } from '../../store/models.ts';
 import type { Cli } from '../cli.ts';
@@ -46,26 +46,32 @@ async function importFile(cli: Cli, path: string, options: ImportOptions): Promi
     );
   }
   const { services, store, env } = await cli.open();
-  const feed =
-    options.feed === undefined ? await oneOffFeed(cli, options.mapping as string) : await feedOf(store, options.feed);
+  const mapping = options.feed === undefined ? await mappingOf(cli, options.mapping as string) : undefined;
+  const named = options.feed === undefined ? undefined : await feedOf(store, options.feed);
   const file =
     path === '-'
       ? await spool(cli.stdin, join(resolve(cli.directory, env.MUSTER_DATA), 'spool'))
       : await sourceFile(resolve(cli.directory, path));
+  const feed = named ?? (await oneOffFeed(cli, mapping as Mapping, preview));
   if (!preview) await resumeInterrupted(cli, feed._id);
   const requested = await requestRun(services, {
     feed: feed._id,
-    mode: settingsOf(feed).mode,
+    mode: (mapping?.settings ?? settingsOf(feed)).mode,
     preview,
     approve,
     by: cli.by,
+    ...(mapping && preview && { settings: mapping.text }),
     source: { name: file.name, path: file.path, bytes: file.bytes, ...(path === '-' && { temporary: true }) },
   });
   await showRun(cli, await drive(cli, requested, file), options);
 }
 
-/** A feed that exists for what it holds alone: nobody schedules or lists it. */
-async function oneOffFeed(cli: Cli, path: string): Promise<FeedDoc> {
+interface Mapping {
+  readonly text: string;
+  readonly settings: FeedSettings;
+}
+
+async function mappingOf(cli: Cli, path: string): Promise<Mapping> {
   const { store } = await cli.open();
   const text = readText(resolve(cli.directory, path));
   const settings = readFeedFile(text, path);
@@ -75,6 +81,13 @@ async function oneOffFeed(cli: Cli, path: string): Promise<FeedDoc> {
       `Feed ${settings.name} exists with settings of its own; nothing was imported. Use --feed ${settings.name}, or give the mapping another name.`,
     );
   }
-  await saveFeed(store, text, settings, 'one-off');
+  return { text, settings };
+}
+
+/** A feed that exists for what it holds alone: nobody schedules or lists it. A preview leaves one that is there as it is. */
+async function oneOffFeed(cli: Cli, { text, settings }: Mapping, preview: boolean): Promise<FeedDoc> {
+  const { store } = await cli.open();
+  const stored = await readFeedDoc(store, settings.name);
+  if (!preview || !stored) await saveFeed(store, text, settings, 'one-off');
   return feedOf(store, settings.name);
 }

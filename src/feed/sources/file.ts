@@ -62,7 +62,10 @@ export async function spool(
   }
 }
 
-/** The file of a feed's own source; relative paths are below `base`. A directory stands for its newest file that fits. */
+/**
+ * The file of a feed's own source; relative paths are below `base`. A directory stands for its newest file that fits; one
+ * whose name begins with a dot fits a pattern that does so as well.
+ */
 export async function locate(source: FeedSource, base: string): Promise<SourceFile> {
   if (source.kind === 'file') return sourceFile(resolve(base, source.path));
   if (source.kind === 'directory') return newest(resolve(base, source.path), source.pattern);
@@ -76,7 +79,7 @@ async function newest(directory: string, pattern: string): Promise<SourceFile> {
     throw unavailable(directory, error);
   });
   let best: SourceFile | undefined;
-  for (const name of names.filter((name) => fits(pattern, name)).sort()) {
+  for (const name of names.filter((name) => isHidden(name) === isHidden(pattern) && fits(pattern, name)).sort()) {
     const found = await sourceFile(join(directory, name)).catch(() => undefined);
     if (found && (!best || found.stamp.mtimeNs >= best.stamp.mtimeNs)) best = found;
   }
@@ -85,6 +88,8 @@ async function newest(directory: string, pattern: string): Promise<SourceFile> {
     `${directory} holds no file like ${pattern}. Nothing was changed. Deliver one, or mend source.pattern of the feed.`,
   );
 }
+
+const isHidden = (name: string) => name.startsWith('.');
 
 /** Does a name fit a pattern, in which `*` stands for any letters and `?` for one? Each `*` is gone back to once a letter, at most. */
 export function fits(pattern: string, name: string): boolean {

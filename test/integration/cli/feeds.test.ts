@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { rmSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { REDACTED } from '../../../src/settings/redact.ts';
 import { FEED, HEADER, useCommandLine } from './commandLine.ts';
@@ -59,4 +60,33 @@ test('the report of a failed run has the hash of the file that could not be used
   const [run] = await muster.json<{ run: string; kind: string }[]>('runs list');
   const { source } = await muster.json<{ source: object }>(`runs show ${run?.run}`);
   expect(source).toMatchObject({ bytes: 0, sha256: '' });
+});
+
+test('a mapping that is only previewed, or whose file is not there, leaves the settings of its feed as they are', async () => {
+  const once = (courses: string) => `${FEED.replace('name: hr', 'name: once')}leaver: { courses: ${courses} }\n`;
+  muster.file('once.yaml', once('keep'));
+  muster.file('once.csv', `${HEADER}1,1@x.org,A,B,alone\r\n`);
+  await muster.run('import once.csv --mapping once.yaml');
+  muster.file('once.yaml', once('purge'));
+  const preview = await muster.json('import once.csv --mapping once.yaml --preview');
+  expect(preview).toMatchObject({ state: 'planned', preview: true });
+  await muster.run('import no-such.csv --mapping once.yaml', 1);
+  const text = async () => (await muster.json<{ text: string }>('feeds show once')).text;
+  expect(await text()).toBe(once('keep'));
+  await muster.run('import once.csv --mapping once.yaml');
+  expect(await text()).toBe(once('purge'));
+});
+
+test('a feed whose file was taken out of config/feeds can be changed and deleted', async () => {
+  const text = FEED.replace('name: hr', 'name: filed');
+  const path = muster.file('config/feeds/filed.yaml', text);
+  await muster.run('feeds list');
+  muster.file('filed.yaml', `${text}leaver: { graceDays: 3 }\n`);
+  await muster.run('feeds apply filed.yaml', 2);
+  await muster.run('feeds delete filed', 2);
+  rmSync(path);
+  await muster.run('feeds apply filed.yaml');
+  expect(await muster.json('feeds show filed')).toMatchObject({ origin: 'database' });
+  await muster.run('feeds delete filed');
+  await muster.run('feeds show filed', 2);
 });

@@ -1,9 +1,9 @@
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { beforeAll, describe, expect, test } from 'vitest';
-import type { LearnerId } from '../../../src/domain/ids.ts';
-import { sourceFile, spool } from '../../../src/feed/sources/file.ts';
+import type { LearnerId, RunId } from '../../../src/domain/ids.ts';
+import { locate, sourceFile, spool } from '../../../src/feed/sources/file.ts';
 import { cancelRun } from '../../../src/run/approval.ts';
 import { continueErasures, eraseLearner, liftErasure, tracesOf } from '../../../src/run/erase.ts';
 import { executeRun } from '../../../src/run/execute.ts';
@@ -17,6 +17,7 @@ import { verify } from '../../../src/run/verify.ts';
 import { readReport } from '../../../src/settings/report.ts';
 import { sealAudit } from '../../../src/store/auditChain.ts';
 import { learnersById } from '../../../src/store/learners.ts';
+import type { RunDoc } from '../../../src/store/models.ts';
 import { addReport } from '../../../src/store/reports.ts';
 import { COMPANY, HR, useMuster } from '../../harness.ts';
 
@@ -421,5 +422,68 @@ describe('Privacy: beside a check of everything', () => {
     await muster.store.batches.replaceOne({ _id: batch?._id as never }, batch as never);
     expect((await chain()).breaks).toEqual([]);
     await muster.startWorkers();
+  });
+});
+
+describe('Privacy: feed files below MUSTER_DATA', () => {
+  const rows = (...more: string[]) => ['EmployeeID,Mail,Groups', '001,p1@x.org,sector-a', ...more, ''].join('\n');
+  const inbox = (...names: string[]) => join(places().data, 'inbox', ...names);
+  const person = async (n: number) => {
+    await muster.import(file(...OTHERS, `${n},p${n}@zzqq.example,Dirqqx,Zoeqqx,A,sector-a`), { approve: true });
+    return { learner: await muster.learner(`${n}`), row: `${n},p${n}@zzqq.example,sector-a` };
+  };
+
+  test('keep their time and their rights: the newest of a directory is the newest still', async () => {
+    const { learner, row } = await person(910);
+    const source = { kind: 'directory', path: 'data/inbox/dir', pattern: '*' } as const;
+    await muster.feed(
+      'name: dir\nsource: { directory: data/inbox/dir, pattern: "*" }\nlearner: { externalId: EmployeeID, email: Mail }\ngroups: [{ column: Groups }]\n',
+    );
+    mkdirSync(inbox('dir'));
+    for (const [name, text, mtime] of [
+      ['hr-1.csv', rows(row), 1_700_000_000],
+      ['hr-2.csv', rows(), 1_700_000_900],
+    ] as const) {
+      writeFileSync(inbox('dir', name), text, { mode: 0o640 });
+      utimesSync(inbox('dir', name), mtime, mtime);
+    }
+    const before = statSync(inbox('dir', 'hr-1.csv'));
+    await eraseLearner(muster.context, places(), { learner, by });
+    expect(readFileSync(inbox('dir', 'hr-1.csv'), 'utf8')).toBe(rows());
+    const { mtimeMs, mode, uid } = statSync(inbox('dir', 'hr-1.csv'));
+    expect({ mtimeMs, mode, uid }).toEqual({ mtimeMs: before.mtimeMs, mode: before.mode, uid: before.uid });
+    writeFileSync(inbox('dir', '.hr-1.csv.redacted'), 'left behind by a killed process');
+    expect((await locate(source, muster.directory)).name).toBe('hr-2.csv');
+  });
+
+  test('that are being read are done later, and the erasure ends no sooner', async () => {
+    const { learner, row } = await person(911);
+    writeFileSync(inbox('more.csv'), rows(row));
+    // Made after the erasure, so that its plan is not waited for.
+    const late = new Date('2100-01-01');
+    const reading = { state: 'reading', createdAt: late, finishedAt: null } as const;
+    const lease = { owner: 'x', host: 'another', pid: 1, until: late };
+    const other = (await muster.store.runs.findOne({ kind: 'feed' })) as RunDoc;
+    const _id = 'r99998' as RunId;
+    await muster.store.runs.insertOne({ ...other, _id, feed: 'inbox', preview: true, ...reading, lease });
+    await eraseLearner(muster.context, places(), { learner, by });
+    expect(await continueErasures(muster.context, places())).toBe(1);
+    expect(readFileSync(inbox('more.csv'), 'utf8')).toBe(rows(row));
+    await muster.store.runs.updateOne({ _id }, { $set: { state: 'failed', finishedAt: late } });
+    expect(await continueErasures(muster.context, places())).toBe(0);
+    expect(readFileSync(inbox('more.csv'), 'utf8')).toBe(rows());
+  });
+
+  test('are found behind a link too: runs name their copies as MUSTER_DATA was named', async () => {
+    const { learner, row } = await person(912);
+    const link = join(muster.directory, 'linked');
+    symlinkSync(places().data, link);
+    const copy = await spool(Readable.from([rows(row)]), join(link, 'uploads', 'host_1'), 'hr.csv');
+    const source = { name: 'hr.csv', path: copy.path, bytes: copy.bytes, temporary: true };
+    const asked = { feed: 'inbox', mode: 'full', preview: false, approve: false, by: 'test', source } as const;
+    const { _id } = await requestRun(muster.context, asked);
+    await muster.store.runs.updateOne({ _id }, { $set: { state: 'held' } });
+    await eraseLearner(muster.context, { ...places(), data: link }, { learner, by });
+    expect(readFileSync(copy.path, 'utf8')).toBe(rows());
   });
 });

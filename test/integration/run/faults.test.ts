@@ -1,14 +1,19 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { sourceFile } from '../../../src/feed/sources/file.ts';
 import { settleBatch } from '../../../src/reconcile/settleBatch.ts';
 import { applyBatch } from '../../../src/run/applyBatch.ts';
 import { digest } from '../../../src/run/digest.ts';
 import { isFree } from '../../../src/run/drive.ts';
 import { LEASE } from '../../../src/run/execute.ts';
 import { requestRun } from '../../../src/run/request.ts';
+import { sweep } from '../../../src/run/sweep.ts';
 import type { RunDoc } from '../../../src/store/models.ts';
 import { endLease, readRun, renewLease } from '../../../src/store/runs.ts';
 import { figure } from '../../faults/harness/figures.ts';
 import { COMPANY, HR, useMuster } from '../../harness.ts';
+import { commandLineOf } from '../cli/commandLine.ts';
 
 const muster = useMuster();
 const undisturbed = useMuster();
@@ -74,6 +79,33 @@ describe('R24: the database is the truth, the queue is only speed', () => {
     expect(left.lease).toBeUndefined();
     expect(isFree(left, muster.clock.now())).toBe(true);
     await store.runs.deleteOne({ _id: run._id });
+  });
+
+  test('a preview whose reader was killed is read again, as a run is', async () => {
+    await muster.stopWorkers();
+    const { path, name, bytes } = await sourceFile(muster.file(night(0)));
+    const request = { feed: 'hr', mode: 'full' as const, preview: true, approve: false, by: 'test' };
+    const run = await requestRun(muster.context, { ...request, source: { name, path, bytes } });
+    const lease = { owner: 'x', host: 'another', pid: 1, until: new Date(muster.clock.now().getTime() - 1) };
+    await muster.store.runs.updateOne({ _id: run._id }, { $set: { state: 'reading', attempt: 1, lease } });
+    await muster.startWorkers();
+    await sweep(muster.context, muster.queues);
+    expect(await muster.settled(run._id)).toMatchObject({ state: 'planned', preview: true });
+    await muster.stopWorkers();
+    await muster.store.runs.deleteOne({ _id: run._id });
+  });
+
+  test("a scheduled run that was killed while reading goes on before the next one: its file is the feed's own", async () => {
+    await muster.stopWorkers();
+    await muster.feed(`${HR.replace('name: hr', 'name: own')}source: { file: own.csv }\n`);
+    writeFileSync(join(muster.directory, 'own.csv'), 'EmployeeID,Mail,FirstName,LastName,Status,Groups\n');
+    const request = { feed: 'own', mode: 'full' as const, preview: false, approve: true, by: 'schedule' };
+    const run = await requestRun(muster.context, request);
+    const lease = { owner: 'x', host: 'another', pid: 1, until: new Date(0) };
+    const killed = { state: 'reading' as const, attempt: 1, working: true, lease };
+    await muster.store.runs.updateOne({ _id: run._id }, { $set: killed });
+    await commandLineOf(muster).run('run own');
+    expect(await readRun(muster.store, run._id)).toMatchObject({ state: 'completed', attempt: 2 });
   });
 
   test('fault 15: every job delivered again, in any order, writes nothing', { timeout: 120_000 }, async () => {

@@ -61,7 +61,7 @@ test('R20 R23: learners whom two feeds make at once are told apart in both table
     await drainRun(muster.context, _id);
     expect(await muster.settled(_id)).toMatchObject({ state: 'completed' });
   }
-  const west = await readFeedDoc(muster.store, 'west' as never);
+  const west = await readFeedDoc(muster.store, 'west');
   const table = (await loadTable(muster.store, west?.applied as Applied)) as RowTable;
   const real = await Promise.all(Array.from({ length: 40 }, (_, at) => muster.learner(`both-${at}`)));
   expect(Array.from({ length: table.rows }, (_, row) => table.learner(row))).toEqual(real);

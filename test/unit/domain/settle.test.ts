@@ -174,8 +174,8 @@ describe('settling one learner', () => {
   ] as const)(
     'R5 R6: a window that was set late and has closed ends by %s, settled as %s',
     (option, kind, end, due) => {
-      const closed = [{ group: 1 as GroupId, source: 'hr' as never, until: days(-1) }];
-      const memberships = [{ group: 1 as GroupId, sources: [{ source: 'hr' as never, until: days(-1) }] }];
+      const closed = [{ group: 1 as GroupId, source: 'hr', until: days(-1) }];
+      const memberships = [{ group: 1 as GroupId, sources: [{ source: 'hr', until: days(-1) }] }];
       const result = settled({ memberships, held: held([item(1)]), closed, kind, windowOption: () => option });
       expect(result).toMatchObject(end);
       expect(result.due).toEqual(due);
@@ -190,7 +190,7 @@ describe('settling one learner', () => {
       memberships: [
         {
           group: 1 as GroupId,
-          source: 'hr' as never,
+          source: 'hr',
           before: [before === undefined ? {} : { until: days(before) }],
           after: [{ until: days(until) }],
         },

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { RowClaim } from '../../../src/domain/claim.ts';
 import { compileMapping } from '../../../src/feed/mapping.ts';
 import { readFeedFile } from '../../../src/settings/feed.ts';
 
@@ -104,6 +105,21 @@ describe('a row that can be used', () => {
         { externalId: 'd-b', name: 'Beta', parent: 'p-x' },
       ],
     });
+    const groupsOf = (...cells: string[]) => (mapRow(['1', ...cells], create, headers) as RowClaim).groups;
+    // A blank place gives no name and no parent; one parent stands for all only where no separator stands beside it.
+    expect(groupsOf('a+b', 'Alpha+', '+x')).toEqual([
+      { externalId: 'd-a', name: 'Alpha' },
+      { externalId: 'd-b', parent: 'p-x' },
+    ]);
+    expect(groupsOf('a+b', '', 'x+')).toEqual([{ externalId: 'd-a', parent: 'p-x' }, { externalId: 'd-b' }]);
+    expect(groupsOf('a++c', 'Alpha++Gamma', '')).toEqual([
+      { externalId: 'd-a', name: 'Alpha' },
+      { externalId: 'd-c', name: 'Gamma' },
+    ]);
+    expect(groupsOf('a+b+', 'Alpha+Beta', 'x+y')).toEqual([
+      { externalId: 'd-a', name: 'Alpha', parent: 'p-x' },
+      { externalId: 'd-b', name: 'Beta', parent: 'p-y' },
+    ]);
     expect(mapRow(['1', 'a+b', 'Alpha', ''], create, headers)).toMatchObject({
       code: 'uneven-group-names',
       externalId: '1',
