@@ -1,3 +1,4 @@
+import { MusterError } from '../src/domain/errors.ts';
 import { locate, sourceFile } from '../src/feed/sources/file.ts';
 import { defineJob } from '../src/queue/job.ts';
 import { isFree } from '../src/run/drive.ts';
@@ -5,9 +6,18 @@ import { enqueueRun } from '../src/run/enqueue.ts';
 import { executeRun, failRun } from '../src/run/execute.ts';
 import { isTransient } from '../src/store/failures.ts';
 import { readFeedDoc, settingsOf } from '../src/store/feeds.ts';
+import type { RunDoc } from '../src/store/models.ts';
 import { readRun } from '../src/store/runs.ts';
 import type { JobContext } from './context.ts';
 import { RunPayload } from './payloads.ts';
+
+/** The feed was deleted before its run was read to its end. */
+class FeedGone extends MusterError {
+  readonly code = 'feed-gone';
+  constructor({ _id, feed }: RunDoc) {
+    super(`Feed ${feed} was deleted before run ${_id} had read its file. Nothing was changed.`);
+  }
+}
 
 /** Reads a run's file, plans, guards, and enqueues what is to be applied. */
 export const importFeed = defineJob({
@@ -19,7 +29,8 @@ export const importFeed = defineJob({
   async handle({ run: id }, context: JobContext) {
     const run = await readRun(context.store, id);
     const feed = run?.feed ? await readFeedDoc(context.store, run.feed) : null;
-    if (!run || !feed || !isFree(run, context.clock.now())) return;
+    if (!run || !isFree(run, context.clock.now())) return;
+    if (!feed) return failRun(context, run, new FeedGone(run));
     try {
       const { path } = run.source;
       const file = path ? await sourceFile(path) : await locate(settingsOf(feed).source, context.base);

@@ -9,7 +9,7 @@ import { REASON_COLUMN, ROW_COLUMN } from './rejected.ts';
 import { clean } from './text.ts';
 
 /** Version of the rules by which rows become claims; part of what makes two readings of the same bytes equal. */
-export const MAPPING_VERSION = 1;
+export const MAPPING_VERSION = 2;
 
 export interface Mapper {
   /** What a row says depends on these columns alone, as long as it has as many cells as the header; undefined: on all. */

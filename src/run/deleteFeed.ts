@@ -9,7 +9,7 @@ import { cancelRun } from './approval.ts';
  * Deletes a feed's settings, and cancels its runs that wait. @throws {UsageError} where it is a file of `config/feeds`, is at work, or still holds
  * learners or memberships: those would be held for ever by what is there no more.
  */
-export async function deleteFeed(services: Services, { _id: feed, origin, applied }: FeedDoc): Promise<void> {
+export async function deleteFeed(services: Services, { _id: feed, origin, text, applied }: FeedDoc): Promise<void> {
   const { store, clock } = services;
   const refuse = (why: string, next: string) => new UsageError(`Feed ${feed} ${why}, so it was not deleted. ${next}`);
   if (origin === 'file') throw refuse('is a file of config/feeds', 'Remove that file first.');
@@ -28,7 +28,7 @@ export async function deleteFeed(services: Services, { _id: feed, origin, applie
   const waiting = await store.runs.find({ feed, state: 'queued' }, { projection: { _id: 1 } }).toArray();
   for (const { _id } of waiting) await cancelRun(services, _id, by);
   await supersede(store, { feed }, { by, at: clock.now() });
-  await store.feeds.deleteOne({ _id: feed, origin: { $ne: 'file' } });
+  await store.feeds.deleteOne({ _id: feed, text });
   if (applied) {
     await dropTable(store, applied.table);
   }

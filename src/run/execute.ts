@@ -170,6 +170,7 @@ async function readAndPlan(services: Services, run: RunDoc, file: SourceFile): P
   }
   const readMs = clock.now().getTime() - started.getTime();
   const planStart = clock.now();
+  const stored = await readWindowOption(store);
   const plan = await planRun({
     store,
     addresses,
@@ -179,7 +180,8 @@ async function readAndPlan(services: Services, run: RunDoc, file: SourceFile): P
     structure: withNewGroups(structure, reading.newGroups),
     reading,
     candidates,
-    windowOption: await readWindowOption(store),
+    // A preview may be of other settings than those that are stored.
+    windowOption: (source) => (source === feed._id ? policy.leaver.courses : stored(source)),
     newLearnerIds: (count) => newIds('learners', count),
     now: planStart,
   });

@@ -82,7 +82,8 @@ async function* storedFiles(store: Store, places: Places): AsyncGenerator<Stored
     const run = await store.runs.findOne({ 'source.path': path }, { sort: { createdAt: -1 } });
     const feed = run?.feed ? await readFeedDoc(store, run.feed) : null;
     const text = run?.settings ?? feed?.text;
-    if (run && text !== undefined) yield { path, settings: settingsOf({ _id: run.feed ?? '', text }), run };
+    const busy = run?.state === 'queued' || run?.state === 'reading';
+    if (run && text !== undefined) yield { path, settings: settingsOf({ _id: run.feed ?? '', text }), run, busy };
   }
   for (const feed of await store.feeds.find().toArray()) {
     const settings = settingsOf(feed);

@@ -12,7 +12,7 @@ import { nameIn, REDACTED, withSecrets } from '../../settings/redact.ts';
 import { readFeedDoc, saveFeed, settingsOf } from '../../store/feeds.ts';
 import { checkFile } from '../checkFile.ts';
 import type { Cli } from '../cli.ts';
-import { letGoOfFile } from '../feedFiles.ts';
+import { withoutItsFile } from '../feedFiles.ts';
 import { type JsonOption, printsFacts, wholeNumber } from '../options.ts';
 import { readText } from '../readText.ts';
 import { feedOf } from '../references.ts';
@@ -147,7 +147,7 @@ function sampleText({ file, encoding, delimiter, columns, rows }: FeedSample): s
 
 async function remove(cli: Cli, name: string, json: boolean | undefined): Promise<void> {
   const { services, store } = await cli.open();
-  await deleteFeed(services, await letGoOfFile(store, feedFilesOf(cli), await feedOf(store, name)));
+  await deleteFeed(services, withoutItsFile(feedFilesOf(cli), await feedOf(store, name)));
   cli.out.show(json, { name, deleted: true }, () => `Feed ${name} was deleted.`);
 }
 
@@ -161,7 +161,7 @@ async function apply(cli: Cli, path: string, json: boolean | undefined): Promise
   if (!given.includes(REDACTED)) readFeedFile(given, path);
   const { services, store } = await cli.open();
   const found = await readFeedDoc(store, nameIn(given) ?? '');
-  const stored = found && (await letGoOfFile(store, feedFilesOf(cli), found));
+  const stored = found && withoutItsFile(feedFilesOf(cli), found);
   const text = withSecrets(given, stored?.text);
   const settings = readFeedFile(text, path);
   if (stored?.origin === 'file' && stored.text !== text) {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { REDACTED } from '../../../src/settings/redact.ts';
-import { FEED, HEADER, useCommandLine } from './commandLine.ts';
+import { CommandLine, FEED, HEADER, useCommandLine } from './commandLine.ts';
 
 const muster = useCommandLine();
 const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
@@ -84,6 +84,12 @@ test('a feed whose file was taken out of config/feeds can be changed and deleted
   muster.file('filed.yaml', `${text}leaver: { graceDays: 3 }\n`);
   await muster.run('feeds apply filed.yaml', 2);
   await muster.run('feeds delete filed', 2);
+  // From elsewhere, nobody can say whether the file is there.
+  const elsewhere = new CommandLine(muster.env);
+  elsewhere.file('filed.yaml', `${text}leaver: { graceDays: 3 }\n`);
+  for (const command of ['feeds apply filed.yaml', 'feeds delete filed']) await elsewhere.run(command, 2);
+  rmSync(elsewhere.directory, { recursive: true });
+  expect(await muster.json('feeds show filed')).toMatchObject({ origin: 'file' });
   rmSync(path);
   await muster.run('feeds apply filed.yaml');
   expect(await muster.json('feeds show filed')).toMatchObject({ origin: 'database' });
