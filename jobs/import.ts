@@ -1,11 +1,10 @@
 import { MusterError } from '../src/domain/errors.ts';
-import { locate, sourceFile } from '../src/feed/sources/file.ts';
 import { defineJob } from '../src/queue/job.ts';
-import { isFree } from '../src/run/drive.ts';
+import { fileOf, isFree } from '../src/run/drive.ts';
 import { enqueueRun } from '../src/run/enqueue.ts';
 import { executeRun, failRun } from '../src/run/execute.ts';
 import { isTransient } from '../src/store/failures.ts';
-import { readFeedDoc, settingsOf } from '../src/store/feeds.ts';
+import { readFeedDoc } from '../src/store/feeds.ts';
 import type { RunDoc } from '../src/store/models.ts';
 import { readRun } from '../src/store/runs.ts';
 import type { JobContext } from './context.ts';
@@ -32,9 +31,7 @@ export const importFeed = defineJob({
     if (!run || !isFree(run, context.clock.now())) return;
     if (!feed) return failRun(context, run, new FeedGone(run));
     try {
-      const { path } = run.source;
-      const file = path ? await sourceFile(path) : await locate(settingsOf(feed).source, context.base);
-      const after = await executeRun(context, run, file);
+      const after = await executeRun(context, run, await fileOf(run, feed, context.base));
       if (after.state === 'applying') await enqueueRun(context.store, context.queues, id);
     } catch (error) {
       if (isTransient(error)) throw error;

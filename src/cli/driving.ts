@@ -1,9 +1,9 @@
-import { locate, type SourceFile, sourceFile } from '../feed/sources/file.ts';
+import type { SourceFile } from '../feed/sources/file.ts';
 import { dropCopies } from '../run/copies.ts';
-import { type Drive, driveRun, interruptedRun } from '../run/drive.ts';
+import { type Drive, driveRun, fileOf, interruptedRun } from '../run/drive.ts';
 import { type RunReport, reportOf } from '../run/report.ts';
 import { tellRuns } from '../run/tell.ts';
-import { readFeedDoc, settingsOf } from '../store/feeds.ts';
+import { readFeedDoc } from '../store/feeds.ts';
 import type { RunDoc } from '../store/models.ts';
 import type { Cli } from './cli.ts';
 import type { JsonOption } from './options.ts';
@@ -34,11 +34,9 @@ export async function drive(cli: Cli, run: RunDoc, file?: SourceFile): Promise<R
 /** Takes a run to its end that was begun elsewhere: its file is where it was, or is that of the feed's own source. */
 export async function driveOn(cli: Cli, run: RunDoc): Promise<RunDoc> {
   const { store } = await cli.open();
-  const { path } = run.source;
-  const feed = path === undefined && run.feed !== null ? await readFeedDoc(store, run.feed) : null;
-  const source = feed && settingsOf(feed).source;
-  const file = source ? locate(source, cli.directory) : path === undefined ? undefined : sourceFile(path);
-  return drive(cli, run, await file?.catch(() => undefined));
+  const feed = run.feed === null ? null : await readFeedDoc(store, run.feed);
+  const file = feed ? await fileOf(run, feed, cli.directory).catch(() => undefined) : undefined;
+  return drive(cli, run, file);
 }
 
 /** A run of the feed that was killed goes on first, to its end. */

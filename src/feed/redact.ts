@@ -20,8 +20,8 @@ export async function countTheirs(file: SourceFile, settings: FeedSettings, thei
 
 /**
  * Writes the feed file anew without somebody's rows; header, other rows, encoding and line ends stay as they are. The
- * new file takes the old one's place when it is whole, its rights and its time: which file is the newest does not change. Returns how many rows were taken out; with none the file stays
- * untouched. Throws what the reader throws, also where the file changed meanwhile.
+ * new file takes the old one's place when it is whole, its rights and its time: which file is the newest does not change.
+ * Returns how many rows were taken out; with none the file stays untouched. Throws what the reader throws, also where the file changed meanwhile.
  */
 export async function redactFeed(file: SourceFile, settings: FeedSettings, theirs: Theirs): Promise<number> {
   const reader = await openFeed(file, settings);

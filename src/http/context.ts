@@ -1,16 +1,12 @@
 import type { Queues } from '../queue/queues.ts';
+import type { Finding } from '../run/views/messagesView.ts';
 import type { OidcSettings } from '../settings/oidc.ts';
 import type { Services } from '../store/services.ts';
 
 /** What a look at all that Muster needs has found; `remedy` where something is not well. */
 export interface Examination {
   readonly ok: boolean;
-  readonly findings: readonly {
-    readonly name: string;
-    readonly ok: boolean;
-    readonly found: string;
-    readonly remedy?: string;
-  }[];
+  readonly findings: readonly Finding[];
 }
 
 /** What the HTTP side needs of the environment. */

@@ -135,18 +135,20 @@ async function settleItems(
   const restores = items.flatMap(({ restore }) => restore ?? []);
   if (run.undoes) await restorePurged(store, session, run.undoes, restores);
   const { grants, lost } = batch;
-  const orders = (await concernedBy(store, session, grants, items)).map(({ learner, change, restore }) => ({
-    learner,
-    endings: change ? endingsOf(change, structure) : revokeEndings(grants, kind),
-    ...(change && { closed: closedSince(change, run.createdAt, now) }),
-    ...(grants && { grant: new Set(grants.grant), revoke: new Set(grants.revoke) }),
-    ...(restore && {
-      grant: new Set(restore.grant),
-      revoke: new Set(restore.revoke),
-      release: new Set(restore.release),
-    }),
-    ...(lost && { lost }),
-  }));
+  const orders = (await concernedBy(store, session, grants, items)).map(({ learner, change, restore }) => {
+    const given: Pick<Restore, 'grant' | 'revoke' | 'release'> | undefined = restore ?? grants;
+    return {
+      learner,
+      endings: change ? endingsOf(change, structure) : revokeEndings(grants, kind),
+      ...(change && { closed: closedSince(change, run.createdAt, now) }),
+      ...(given && {
+        grant: new Set(given.grant),
+        revoke: new Set(given.revoke),
+        release: new Set(given.release),
+      }),
+      ...(lost && { lost }),
+    };
+  });
   const settlements = await settleLearners(services, session, { orders, structure, kind, now, run: run._id });
   const audit = auditOf(batch._id, step, run.by, whyOf(run), now, settlements);
   if (audit) await recordAudit(store, session, audit);

@@ -2,10 +2,11 @@ import { hostname } from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
 import { MusterError } from '../domain/errors.ts';
 import type { RunState } from '../domain/run.ts';
-import type { SourceFile } from '../feed/sources/file.ts';
+import { locate, type SourceFile, sourceFile } from '../feed/sources/file.ts';
 import type { Queues } from '../queue/queues.ts';
 import { isTransient } from '../store/failures.ts';
-import type { RunDoc } from '../store/models.ts';
+import { settingsOf } from '../store/feeds.ts';
+import type { FeedDoc, RunDoc } from '../store/models.ts';
 import { ofRun } from '../store/outbox.ts';
 import { readRun } from '../store/runs.ts';
 import type { Services } from '../store/services.ts';
@@ -78,6 +79,11 @@ export class SourceGone extends MusterError {
       `Run ${_id} was interrupted before ${source.name} was read to its end, and the file is gone. Nothing was changed. Import it again.`,
     );
   }
+}
+
+/** The file of a run: its own, or that of the feed's source. Rejects as `locate` does. */
+export async function fileOf({ source: { path } }: RunDoc, feed: FeedDoc, base: string): Promise<SourceFile> {
+  return path === undefined ? locate(settingsOf(feed).source, base) : sourceFile(path);
 }
 
 /** Is nobody reading the run, though it is to be read? */

@@ -25,14 +25,8 @@ export async function settleDueWindows(services: Services, queues?: Queues): Pro
   if (unfinished && jobs) return 0;
   if (unfinished) await drainRun(services, unfinished._id);
   const made = await makeRun(services, due, turn);
-  const isEnqueued =
-    made &&
-    jobs &&
-    (await enqueueRun(store, jobs, made.run).then(
-      () => true,
-      () => false,
-    ));
-  if (made && !isEnqueued) await drainRun(services, made.run);
+  if (made && jobs) await enqueueRun(store, jobs, made.run).catch(() => drainRun(services, made.run));
+  else if (made) await drainRun(services, made.run);
   return made?.learners ?? 0;
 }
 

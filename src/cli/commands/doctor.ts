@@ -5,15 +5,13 @@ import type { Command } from 'commander';
 import { MusterError } from '../../domain/errors.ts';
 import type { Examination } from '../../http/context.ts';
 import { type FeedView, viewFeeds } from '../../run/views/feedView.ts';
-import { messages } from '../../run/views/messagesView.ts';
+import { type Finding, messages } from '../../run/views/messagesView.ts';
 import { readEnv } from '../../settings/env.ts';
 import type { Services } from '../../store/services.ts';
 import type { Store } from '../../store/store.ts';
 import type { Cli } from '../cli.ts';
 import { type JsonOption, printsFacts } from '../options.ts';
 import { printable } from '../table.ts';
-
-type Finding = Examination['findings'][number];
 
 const LEAST_DISK = 1_000_000_000;
 /** Clocks that differ by more make times of windows and runs wrong, ms. */

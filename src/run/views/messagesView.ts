@@ -3,7 +3,8 @@ import type { Delivery } from '../../store/models.ts';
 import type { Services } from '../../store/services.ts';
 import type { Store } from '../../store/store.ts';
 
-interface Finding {
+/** One thing that was looked at, and what is to be done where it is not well. */
+export interface Finding {
   readonly name: string;
   readonly ok: boolean;
   readonly found: string;
